@@ -1,0 +1,202 @@
+"""guard_commit, the controller's half: hand over the order, log in afresh as the next run will, confirm over that login."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import getpass
+import io
+import json
+import os
+import socket
+import time
+import uuid
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+HOST_FILES = Path(__file__).parent.parent / "roles" / "guard" / "files"
+PROGRAM = "/usr/local/lib/holdfast/guard"
+KEY_DIRECTORY = "/etc/ssh/authorized_keys.d"
+FINAL = ("denied", "account refused", "sudo failed", "host key")  # waiting does not mend these
+CONNECT_SECONDS = 5
+FIRST_PAUSE, LONGEST_PAUSE = 0.3, 5.0  # seconds between tries, doubling
+MARGIN = 2.0  # seconds before the host's own time is up at which the controller stops trying
+SPEC = {
+    "login": {
+        "type": "dict",
+        "required": True,
+        "options": {"user": {"type": "str", "required": True}, "port": {"type": "int", "required": True}},
+    },
+    "present_user": {"type": "str", "required": True},
+    "accounts": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "groups": {"type": "list", "elements": "str", "required": True},
+            "shell": {"type": "str", "default": "/bin/bash"},
+            "expires": {"type": "str"},
+            # The argument parser must not learn the value as a secret: "*" would then be masked everywhere.
+            "password": {"type": "str", "default": "*", "no_log": False},
+        },
+    },
+    "keep": {"type": "list", "elements": "str", "default": []},
+    "seconds": {"type": "int", "default": 60},
+}
+
+
+def program() -> bytes:
+    """The host's half as one executable zip; the same sources always give the same bytes."""
+    buffer = io.BytesIO(b"")
+    buffer.write(b"#!/usr/bin/python3 -IS\n")
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for source in sorted((HOST_FILES / "program").glob("*.py")):
+            archive.writestr(zipfile.ZipInfo(source.name, (1980, 1, 1, 0, 0, 0)), source.read_bytes())
+    return buffer.getvalue()
+
+
+def parts() -> dict[str, str]:
+    """Everything that the guard keeps on a host, base64."""
+    found = {
+        "program": program(),
+        "revert": (HOST_FILES / "guard-revert.sh").read_bytes(),
+        "boot": (HOST_FILES / "guard-boot.sh").read_bytes(),
+        "unit": (HOST_FILES / "holdfast-guard.service").read_bytes(),
+    }
+    return {name: base64.b64encode(data).decode() for name, data in found.items()}
+
+
+class ActionModule(ActionBase):
+    """One remote call when nothing differs, two logins when something does."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Commit, prove the door, confirm; or see the host put itself back and say why."""
+        variables: dict[str, Any] = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, variables)
+        _spec, args = self.validate_argument_spec(SPEC)
+        if self._connection._load_name != "ssh":
+            message = f"the guard proves a fresh SSH login; this host is reached by '{self._connection._load_name}'"
+            return {**result, "failed": True, "msg": message}
+        order = self._order(args, variables)
+        payload = base64.b64encode(zlib.compress(json.dumps(order).encode())).decode()
+        answer = self._execute_module(
+            module_name="guard_commit", module_args={"payload": payload}, task_vars=variables, wrap_async=False
+        )
+        answer.pop("invocation", None)
+        result.update(answer)
+        if result.get("failed") or not result.get("armed"):
+            return result
+        began = time.monotonic()
+        tries, last = self._prove(order, args["login"], began)
+        result["tries"] = tries
+        if last["outcome"] != "ok":
+            result.update(self._give_up(order, last, began))
+        return result
+
+    def _order(self, args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Put what the roles staged and what the caller declares into one order for the host."""
+        order: dict[str, Any] = {
+            "id": uuid.uuid4().hex[:12],
+            "who": f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}",
+            "seconds": args["seconds"],
+            "login_as": args["present_user"],
+            "check_mode": bool(self._task.check_mode),
+            "diff": bool(self._task.diff),
+            "key_directory": KEY_DIRECTORY,
+            "accounts": args["accounts"],
+            "keep": args["keep"],
+            "files": [],
+            "prune": [],
+            "validate": [],
+            "units": [],
+            "tables": [],
+            "sysctl": {},
+            "reload": {},
+            "parts": parts(),
+        }
+        for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
+            for key in ("files", "prune", "validate", "units", "tables"):
+                order[key] += concern[key]
+            order["sysctl"].update({key: str(value) for key, value in concern["sysctl"].items()})
+            owned = [entry["path"] for entry in concern["files"]] + list(concern["prune"])
+            for unit in concern["reload"]:
+                order["reload"].setdefault(unit, []).extend(owned)
+        return order
+
+    def _prove(self, order: dict[str, Any], login: dict[str, Any], began: float) -> tuple[list[str], dict[str, Any]]:
+        """Log in afresh and confirm in the same breath, again and again while waiting may help."""
+        door = self._shared_loader_obj.action_loader.get(
+            "fresh_login",
+            task=self._task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        tries: list[str] = []
+        pause = FIRST_PAUSE
+        while True:
+            last: dict[str, Any] = door.login(
+                user=login["user"],
+                port=login["port"],
+                command=f"{PROGRAM} confirm {order['id']}",
+                timeout=CONNECT_SECONDS,
+                become=login["user"] != "root",
+            )
+            if last["outcome"] == "ok" and '"confirmed"' not in last["stdout"]:
+                last["outcome"] = "reverted already" if "nothing to confirm" in last["stdout"] else "confirm failed"
+            elif "nothing to confirm" in last["stdout"]:
+                last["outcome"] = "reverted already"
+            tries.append(f"{time.monotonic() - began:.1f} s {last['outcome']}")
+            left = order["seconds"] - MARGIN - (time.monotonic() - began)
+            if last["outcome"] in ("ok", "reverted already", *FINAL) or left <= 0:
+                return tries, last
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _give_up(self, order: dict[str, Any], last: dict[str, Any], began: float) -> dict[str, Any]:
+        """Ask the host to put itself back at once, over the old connection and without sudo; tell how it went."""
+        with contextlib.suppress(AnsibleError):  # where the old connection is gone as well, the host's timer does it
+            self._connection.exec_command(f"/bin/sh -c ': > /run/holdfast-guard/{order['id']}/now'", sudoable=False)
+        host_log = self._wait_for_revert(order, began)
+        detail = (last["stderr"] or last["stdout"]).strip().splitlines()[-3:]
+        message = f"the fresh login failed: {last['outcome']}: {' '.join(detail)}".strip(" :")
+        if host_log is None:
+            message += (
+                f"\nThe host could not be asked; it puts itself back {order['seconds']} s after it was armed. "
+                "Run again then: the next run repairs what is left."
+            )
+            return {"failed": True, "msg": message, "reverted": None, "host_log": []}
+        return {
+            "failed": True,
+            "changed": False,
+            "msg": f"{message}\nThe host put everything back; the old login works. Mend the cause and run again.",
+            "reverted": True,
+            "host_log": host_log,
+        }
+
+    def _wait_for_revert(self, order: dict[str, Any], began: float) -> list[str] | None:
+        """The host's log of this commit once it is back; None when it cannot be reached until its time is up."""
+        end = began + order["seconds"] + 20
+        while time.monotonic() < end:
+            time.sleep(0.3)
+            try:
+                done = self._low_level_execute_command(
+                    f"test ! -e /var/lib/holdfast/guard/armed.json && grep {order['id']} /var/lib/holdfast/guard/log"
+                )
+            except AnsibleError:
+                with contextlib.suppress(AnsibleError):
+                    self._connection.reset()
+                continue
+            if done["rc"] == 0:
+                return list(done["stdout_lines"])
+        return None

@@ -1,0 +1,263 @@
+"""Accounts of a commit: the four databases are rewritten as whole files, and put back the same way.
+
+What somebody else changed in them while the guard was armed stays: then only the touched lines go back.
+Access that this commit ends (an account that nobody declares, a right that was taken) is final: the version that a
+revert brings back already lacks it. The account of the session that runs the commit is never among the final ones.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import datetime
+import os
+import stat
+from typing import Any
+
+import files
+from host import GuardError, sync_directory, unlink
+
+DATABASES = ("passwd", "shadow", "group", "gshadow")
+ROOM_SPARE = 8192
+LOCKED = ("!", "*")
+LONG_EXPIRED = "1"  # the second day of 1970: what `usermod --expiredate 1` writes
+Database = dict[str, list[str]]
+
+
+def path_of(name: str) -> str:
+    """Path of an account database."""
+    return f"/etc/{name}"
+
+
+def parse(text: str) -> Database:
+    """Fields of each line by name, in file order."""
+    return {line.split(":", 1)[0]: line.split(":") for line in text.splitlines() if line}
+
+
+def render(database: Database) -> str:
+    """The text of a database."""
+    return "".join(":".join(fields) + "\n" for fields in database.values())
+
+
+def load() -> dict[str, str]:
+    """The text of every database that is there (gshadow may be absent)."""
+    texts = {}
+    for name in DATABASES:
+        data = files.read(path_of(name))
+        if data is not None:
+            texts[name] = data.decode()
+    return texts
+
+
+def human_uids() -> range:
+    """The range of uids that login.defs gives to people."""
+    bounds = {"UID_MIN": 1000, "UID_MAX": 60000}
+    for line in (files.read("/etc/login.defs") or b"").decode(errors="replace").splitlines():
+        words = line.split()
+        if len(words) == 2 and words[0] in bounds:
+            bounds[words[0]] = int(words[1])
+    return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
+
+
+def expiry_field(last_day: str | None) -> str:
+    """shadow(5) field 8: the first day (since 1970-01-01) on which the account is closed; empty for never."""
+    if not last_day:
+        return ""
+    return str((datetime.date.fromisoformat(last_day) - datetime.date(1970, 1, 1)).days + 1)
+
+
+def is_closed(shadow: list[str]) -> bool:
+    """Locked and expired."""
+    return shadow[1].startswith(LOCKED) and shadow[7] == LONG_EXPIRED
+
+
+class Plan:
+    """What a commit would change in the account databases."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        """Compare the declared accounts with the host's."""
+        self.says: list[str] = []
+        self.closed: list[str] = []
+        self.missing: list[str] = []
+        self._lost: set[tuple[str, str]] = set()  # (group, member) that this commit ends
+        self._present = order["login_as"]
+        self.before = load()
+        self._new = {name: parse(text) for name, text in self.before.items()}
+        if order["accounts"] is not None:
+            self._declare(order)
+            self._close_others(order)
+            self._lock_root()
+        self.after = {name: render(fields) for name, fields in self._new.items()}
+        self.changed = [name for name in self.before if self.after[name] != self.before[name]]
+
+    def _declare(self, order: dict[str, Any]) -> None:
+        for account in order["accounts"]:
+            name = account["name"]
+            if name not in self._new["passwd"]:
+                self.missing.append(name)
+                continue
+            passwd, shadow = self._new["passwd"][name], self._new["shadow"][name]
+            if passwd[6] != account["shell"]:
+                self.says.append(f"give {name} the shell {account['shell']}")
+                passwd[6] = account["shell"]
+            if shadow[1] != account["password"]:
+                self.says.append(
+                    f"set the password of {name}" if account["password"] != "*" else f"lock {name}'s password"
+                )
+                shadow[1] = account["password"]
+            if shadow[7] != expiry_field(account["expires"]):
+                self.says.append(f"let {name}'s account end after {account['expires'] or 'no day'}")
+                shadow[7] = expiry_field(account["expires"])
+            self._memberships(name, set(account["groups"]))
+
+    def _memberships(self, name: str, wanted: set[str]) -> None:
+        for group in sorted(wanted - set(self._new["group"])):
+            self.missing.append(f"group {group}")
+        for group, line in self._new["group"].items():
+            members = [m for m in line[3].split(",") if m]
+            if (name in members) == (group in wanted):
+                continue
+            if group in wanted:
+                self.says.append(f"add {name} to {group}")
+            else:
+                self.says.append(f"take {name} out of {group}")
+                self._lost.add((group, name))
+            for database in ("group", "gshadow"):
+                fields = self._new.get(database, {}).get(group)
+                if fields:
+                    rest = [m for m in fields[3].split(",") if m and m != name]
+                    fields[3] = ",".join([*rest, name] if group in wanted else rest)
+
+    def _close_others(self, order: dict[str, Any]) -> None:
+        kept = {a["name"] for a in order["accounts"]} | set(order["keep"])
+        humans = human_uids()
+        for name, fields in self._new["passwd"].items():
+            if int(fields[2]) not in humans or name in kept:
+                continue
+            shadow = self._new["shadow"].get(name)
+            if shadow and not is_closed(shadow):
+                self.says.append(f"close the account {name}, which nobody declares")
+                if not shadow[1].startswith(LOCKED):
+                    shadow[1] = "!" + shadow[1]
+                shadow[7] = LONG_EXPIRED
+                self.closed.append(name)
+
+    def _lock_root(self) -> None:
+        shadow = self._new["shadow"]["root"]
+        if not shadow[1].startswith(LOCKED):
+            self.says.append("lock root's password")
+            shadow[1] = "*"
+
+    def to_restore(self, name: str) -> str:
+        """Text of a database as a revert may bring it back: as before, less what is final."""
+        database = parse(self.before[name])
+        if name == "shadow":
+            for account in self.closed:
+                if account != self._present:
+                    database[account] = self._new["shadow"][account]
+        elif name in ("group", "gshadow"):
+            for group, member in self._lost:
+                if member != self._present and group in database:
+                    fields = database[group]
+                    fields[3] = ",".join(m for m in fields[3].split(",") if m and m != member)
+        return render(database)
+
+    def stage(self) -> dict[str, Any]:
+        """Write new files, twins and spare room before anything is armed; return what the state must remember."""
+        saved: dict[str, Any] = {}
+        for name in self.changed:
+            path = path_of(name)
+            old = os.lstat(path)
+            back = self.to_restore(name)
+            room = f"/etc/.{name}{files.ROOM}"
+            files.write_fresh(
+                files.fresh_of(path), self.after[name].encode(), old.st_uid, old.st_gid, stat.S_IMODE(old.st_mode)
+            )
+            files.write_fresh(
+                room, bytes(len(back.encode()) + ROOM_SPARE), old.st_uid, old.st_gid, stat.S_IMODE(old.st_mode)
+            )
+            files.save_twin(path, None if back == self.before[name] else back.encode())
+            touched = [n for n, f in parse(back).items() if f != self._new[name].get(n)]
+            saved[name] = {
+                "after": files.digest(self.after[name].encode()),
+                "lines": {n: parse(back)[n] for n in touched},
+            }
+        return saved
+
+    def swap(self) -> None:
+        """Bring the new databases in, unless somebody changed them since they were read."""
+        if not self.changed:
+            return
+        with databases_locked():
+            now = load()
+            for name in self.changed:
+                if now[name] != self.before[name]:
+                    raise GuardError(f"/etc/{name} was changed by somebody else during the commit; run again")
+            for name in self.changed:
+                os.rename(files.fresh_of(path_of(name)), path_of(name))
+            sync_directory("/etc")
+
+
+class databases_locked:  # noqa: N801 (a context manager, used like a function)
+    """The lock that passwd, useradd and the like take: lckpwdf(3), which waits up to 15 s for another holder."""
+
+    def __enter__(self) -> None:
+        """Take the lock."""
+        self._libc = ctypes.CDLL(None)
+        if self._libc.lckpwdf():
+            raise GuardError("the account databases are locked by another program (lckpwdf)")
+
+    def __exit__(self, *_: object) -> None:
+        """Free it."""
+        self._libc.ulckpwdf()
+
+
+def restore(saved: dict[str, Any]) -> list[str]:
+    """Put the databases back; may be repeated. Return the problems met."""
+    if not saved:
+        return []
+    try:
+        with databases_locked():
+            for name, memory in saved.items():
+                _restore_one(name, memory)
+            sync_directory("/etc")
+    except (OSError, GuardError) as error:
+        return [f"accounts: {error}"]
+    return []
+
+
+def _restore_one(name: str, memory: dict[str, Any]) -> None:
+    path, twin = path_of(name), files.twin_of(path_of(name))
+    unlink(files.fresh_of(path))
+    room = f"/etc/.{name}{files.ROOM}"
+    if not os.path.lexists(twin):
+        unlink(room)
+        return  # an earlier try did it
+    now = files.read(path) or b""
+    if os.path.samestat(os.lstat(twin), os.lstat(path)):
+        os.unlink(twin)  # never swapped
+    elif files.digest(now) == memory["after"]:
+        os.rename(twin, path)
+    else:
+        database = parse(now.decode())
+        merged = {n: memory["lines"].get(n, fields) for n, fields in database.items()}
+        _overwrite(room, render(merged).encode())
+        os.rename(room, path)
+        os.unlink(twin)
+    unlink(room)
+
+
+def _overwrite(path: str, data: bytes) -> None:
+    """Fill a file whose blocks were taken beforehand, so that a full disk cannot refuse."""
+    handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data)
+        stream.truncate()
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def drop_twins(saved: dict[str, Any]) -> None:
+    """Forget the old databases after a confirm."""
+    for name in saved:
+        unlink(files.twin_of(path_of(name)))
+        unlink(f"/etc/.{name}{files.ROOM}")

@@ -1,0 +1,243 @@
+"""The way in: plan, rehearse, save, arm the revert, swap, reload, see sshd listen."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import json
+import os
+import pwd
+import shutil
+from typing import Any
+
+import accounts
+import diff
+import files
+import keys
+import rescue
+import revert
+import sshd
+import sysctl
+import tables
+import units
+from host import (
+    ABORT_UNIT,
+    LAST,
+    REVERT_UNIT,
+    RUN,
+    STATE,
+    STORE,
+    GuardError,
+    checkpoint,
+    log,
+    must,
+    read_state,
+    blank_report,
+    run,
+    sync_directory,
+    transition,
+    unlink,
+    uptime,
+    write_durably,
+)
+from rehearse import refusal
+
+PROGRAM = "/usr/local/lib/holdfast/guard"
+UNIT_DIRECTORIES = ("/etc/systemd/system/", "/usr/local/lib/systemd/system/")
+
+
+class Change:
+    """Everything in which the host differs from the order."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        """Look at the host; nothing is touched."""
+        self.order = order
+        self.entries = files.differing(order["files"])
+        self.pruned = files.undeclared(order["prune"], order["files"])
+        self.accounts = accounts.Plan(order)
+        self.steps, self.units_before = units.plan(order["units"])
+        self.sysctl = sysctl.differing(order["sysctl"])
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.entries or self.pruned or self.accounts.changed or self.steps or self.sysctl or self.unborn)
+
+    @property
+    def unborn(self) -> list[str]:
+        """Accounts and groups that the order wants and the host lacks (in check mode on a fresh host)."""
+        return self.accounts.missing
+
+    def paths(self) -> list[str]:
+        """Files that change or go."""
+        return [entry["path"] for entry in self.entries] + self.pruned
+
+    def reloads(self) -> list[str]:
+        """Units whose files changed, in the order's sequence."""
+        touched = set(self.paths())
+        return [unit for unit, paths in self.order["reload"].items() if touched & self._expanded(paths)]
+
+    def _expanded(self, owned: list[str]) -> set[str]:
+        return {path for path in self.paths() if any(fnmatch.fnmatchcase(path, pattern) for pattern in owned)}
+
+    def says(self) -> list[str]:
+        """The change in words."""
+        said = diff.says(self.order, self.entries, self.pruned) + self.accounts.says
+        said += [f"{verb} {name}" for verb, name in self.steps]
+        said += [f"set {key} to {value}" for key, value in self.sysctl.items()]
+        return said + [f"use {name}, which does not exist yet" for name in self.unborn]
+
+
+def held_by(state: dict[str, Any]) -> str:
+    """Who holds the host and until when."""
+    return (
+        f"the guard is held by {state['who']} (commit {state['id']}); "
+        f"it reverts in {max(0, state['until'] - uptime()):.0f} s unless it is confirmed before"
+    )
+
+
+def commit(order: dict[str, Any]) -> dict[str, Any]:
+    """Carry out an order up to the point where only the fresh login is missing."""
+    os.umask(0o077)
+    os.makedirs(STORE, mode=0o700, exist_ok=True)
+    state = read_state()
+    if state and not order["check_mode"]:
+        raise GuardError(held_by(state))
+    change = Change(order)
+    answer: dict[str, Any] = {"changed": bool(change), "closed": change.accounts.closed}
+    if not change:
+        return answer
+    answer["would" if order["check_mode"] else "did"] = change.says()
+    if order["diff"]:
+        answer["diff"] = diff.texts(change.entries, change.pruned)
+    refused = refusal(change.entries, change.pruned, order["validate"])
+    if refused:
+        raise GuardError(f"nothing was changed, the rehearsal failed: {refused}")
+    if order["check_mode"]:
+        return answer
+    if change.unborn:
+        raise GuardError(f"nothing was changed: no such account or group: {', '.join(change.unborn)}")
+    with transition():
+        state = read_state()
+        if state:
+            raise GuardError(held_by(state))
+        saved = _save(change)
+        _arm(saved)
+        try:
+            _swap(change)
+        except (OSError, GuardError) as error:
+            problems = revert.put_back(saved, f"the commit failed: {error}")
+            raise GuardError(
+                f"{error}; the host put itself back{' except ' if problems else ''}{'; '.join(problems)}"
+            ) from error
+        log(f"{order['id']} armed for {order['seconds']} s by {order['who']}: {'; '.join(answer['did'])}")
+    checkpoint("armed")
+    return {**answer, "armed": order["id"], "reverted": False}
+
+
+def _save(change: Change) -> dict[str, Any]:
+    """Write all that is new and all that a revert needs. A full disk ends it here, before anything is touched."""
+    order = change.order
+    directories = {os.path.dirname(path) for path in change.paths()} | {"/etc"}
+    files.sweep({d for d in directories if os.path.isdir(d)})
+    finals = keys.Finals(order)
+    made: list[str] = []
+    saved_files: dict[str, str] = {}
+    try:
+        for entry in change.entries:
+            made += files.make_parent(entry["path"])
+            files.write_fresh(files.fresh_of(entry["path"]), entry["bytes"], *files.owner_of(entry), entry["mode"])
+            saved_files[entry["path"]] = files.save_twin(entry["path"], finals.instead(entry["path"], entry["old"]))
+        for path in change.pruned:
+            if finals.gone(path):
+                saved_files[path] = "final"
+            else:
+                saved_files[path] = files.save_twin(path, finals.instead(path, files.read(path)))
+        checkpoint("staged")
+        saved_accounts = change.accounts.stage()
+        tables.save(order["tables"])
+        state = {
+            "id": order["id"],
+            "who": order["who"],
+            "until": uptime() + order["seconds"],
+            "seconds": order["seconds"],
+            "login_as": order["login_as"],
+            "files": saved_files,
+            "made": made,
+            "accounts": saved_accounts,
+            "tables": order["tables"],
+            "units": change.units_before,
+            "new_units": [name for name, old in change.units_before.items() if old["LoadState"] == "not-found"],
+            "sysctl": {key: sysctl.read(key) for key in change.sysctl},
+            "reload": [unit for unit in change.reloads() if unit != "ssh"],
+            "unit_files": any(path.startswith(UNIT_DIRECTORIES) for path in change.paths()),
+        }
+        write_durably(LAST, blank_report())
+        rescue.write(state)
+        for directory in {os.path.dirname(path) for path in saved_files} | {"/etc"}:
+            sync_directory(directory)
+        checkpoint("saved")
+        write_durably(STATE, json.dumps(state).encode())
+    except (OSError, GuardError) as error:
+        files.sweep({d for d in directories | set(made) if os.path.isdir(d)})
+        accounts.drop_twins({name: None for name in change.accounts.changed})
+        for directory in reversed(made):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+        unlink(STATE)
+        raise GuardError(f"nothing was changed: {error}") from error
+    return state
+
+
+def _arm(state: dict[str, Any]) -> None:
+    """Start the timer, and the switch by which the connecting account can ask for the revert without sudo."""
+    ident, seconds = state["id"], state["seconds"]
+    run("systemctl", "reset-failed", f"{REVERT_UNIT}.service", f"{ABORT_UNIT}.service")
+    # isolate would remove a transient timer; its default accuracy of a minute is too coarse; a failed try is repeated
+    service = ["-p", "Type=oneshot", "-p", "Restart=on-failure", "-p", "RestartSec=2s", "-p", "StartLimitIntervalSec=0"]
+    service += ["-p", "OOMScoreAdjust=-1000", "-p", "IgnoreOnIsolate=yes", "-p", "TimeoutStartSec=120s"]
+    try:
+        must(
+            "systemd-run", "--quiet", f"--unit={REVERT_UNIT}", "--collect", f"--on-active={seconds}s",
+            "--timer-property=AccuracySec=100ms", "--timer-property=IgnoreOnIsolate=yes", *service,
+            f"{PROGRAM}-revert", ident, "it was not confirmed in time",
+        )  # fmt: skip
+        shutil.rmtree(RUN, ignore_errors=True)
+        os.mkdir(RUN, 0o711)
+        os.chmod(RUN, 0o711)
+        os.mkdir(f"{RUN}/{ident}", 0o700)
+        os.chown(f"{RUN}/{ident}", pwd.getpwnam(state["login_as"]).pw_uid, -1)
+        must(
+            "systemd-run", "--quiet", f"--unit={ABORT_UNIT}", "--collect", f"--path-property=PathExists={RUN}/{ident}/now",
+            "--property=IgnoreOnIsolate=yes", *service[:4], f"{PROGRAM}-revert", ident, "the fresh login failed",
+        )  # fmt: skip
+    except (OSError, GuardError, KeyError) as error:
+        revert.put_back(state, f"it could not be armed: {error}")
+        raise GuardError(f"nothing was changed, the guard could not be armed: {error}") from error
+    checkpoint("timer")
+
+
+def _swap(change: Change) -> None:
+    for number, entry in enumerate(change.entries):
+        if number == len(change.entries) // 2:
+            checkpoint("swapping")
+        os.rename(files.fresh_of(entry["path"]), entry["path"])
+    for path in change.pruned:
+        unlink(path)
+    checkpoint("swapped")
+    if any(path.startswith(UNIT_DIRECTORIES) for path in change.paths()):
+        must("systemctl", "daemon-reload")
+    change.accounts.swap()
+    checkpoint("accounts")
+    problems = sysctl.write(change.sysctl)
+    if problems:
+        raise GuardError("; ".join(problems))
+    units.apply(change.steps)
+    checkpoint("units")
+    started = {name for verb, name in change.steps if verb == "start"}
+    for unit in change.reloads():
+        if unit not in started and f"{unit}.service" not in started:
+            must("systemctl", "reload-or-restart", unit)
+        checkpoint(f"reloaded-{unit}")
+    if "ssh" in change.reloads() or started & {"ssh", "ssh.service"}:
+        sshd.wait_until_listening()
+    checkpoint("listening")

@@ -1,0 +1,61 @@
+"""The way back. Every step looks before it acts and may be repeated; the state file goes last."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from typing import Any
+
+import accounts
+import files
+import sshd
+import sysctl
+import tables
+import units
+from host import ABORT_UNIT, LAST, REVERT_UNIT, RUN, STATE, STORE, checkpoint, log, run, sync_directory, unlink
+
+
+def put_back(state: dict[str, Any], why: str, *, booting: bool = False) -> list[str]:
+    """Restore what was saved. With a problem left, the state stays, so that the next try goes on from here."""
+    log(f"{state['id']} reverting: {why}")
+    problems = units.forget_new({name: state["units"][name] for name in state["new_units"]}, stop=not booting)
+    problems += files.restore(state["files"], state["made"])
+    checkpoint("revert-files")
+    if state["unit_files"]:
+        code, text = run("systemctl", "daemon-reload")
+        problems += [f"daemon-reload: {text}"] if code else []
+    if not booting:  # after a boot the units that load rules and listen come later and read the restored files
+        problems += tables.restore(state["tables"])
+        checkpoint("revert-tables")
+    problems += units.restore(state["units"])
+    problems += sysctl.write(state["sysctl"])
+    if not booting:
+        problems += sshd.bring_back()
+        checkpoint("revert-sshd")
+    problems += accounts.restore(state["accounts"])
+    checkpoint("revert-accounts")
+    _report(state, why, problems)
+    if problems:
+        log(f"{state['id']} not wholly reverted, trying again: {'; '.join(problems)}")
+        return problems
+    unlink(STATE)
+    sync_directory(STORE)
+    shutil.rmtree(f"{RUN}/{state['id']}", ignore_errors=True)
+    log(f"{state['id']} reverted")
+    if not booting:
+        run("systemctl", "--no-block", "stop", f"{REVERT_UNIT}.timer", f"{ABORT_UNIT}.path")
+    return []
+
+
+def _report(state: dict[str, Any], why: str, problems: list[str]) -> None:
+    """Say in a file what happened; its room was taken while arming, so a full disk cannot refuse."""
+    text = json.dumps({"id": state["id"], "why": why, "problems": problems}).encode()
+    with contextlib.suppress(OSError):
+        handle = os.open(LAST, os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text)
+            stream.truncate()
+            stream.flush()
+            os.fsync(stream.fileno())

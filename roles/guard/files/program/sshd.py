@@ -1,0 +1,63 @@
+"""Whether sshd really listens: the exit code of a reload proves nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from host import GuardError, run
+
+SECONDS = 3.0
+
+
+def _wanted() -> set[str]:
+    """Every address and port that the configuration asks for; IPv6 only where the kernel has it."""
+    os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd -T refuses without it while ssh.service is down
+    code, text = run("/usr/sbin/sshd", "-T")
+    if code:
+        raise GuardError(f"sshd -T: {text}")
+    found = {line.split()[1] for line in text.splitlines() if line.startswith("listenaddress ")}
+    try:
+        with open("/proc/net/if_inet6", encoding="ascii") as handle:
+            has_ipv6 = bool(handle.read(1))
+    except FileNotFoundError:
+        has_ipv6 = False
+    return found if has_ipv6 else {address for address in found if not address.startswith("[")}
+
+
+def _owned() -> set[str]:
+    """Addresses on which the main sshd process listens now."""
+    pid = run("systemctl", "show", "-p", "MainPID", "--value", "ssh.service")[1]
+    if pid in ("", "0"):
+        return set()
+    lines = run("ss", "-ltnpH")[1].splitlines()
+    return {line.split()[3] for line in lines if f"pid={pid}," in line}
+
+
+def wait_until_listening() -> None:
+    """Return when sshd owns every address that it should; raise after three seconds."""
+    wanted = _wanted()
+    end = time.monotonic() + SECONDS
+    while missing := wanted - _owned():
+        if time.monotonic() > end:
+            why = run("journalctl", "-u", "ssh", "-n", "3", "-o", "cat", "--no-pager")[1]
+            raise GuardError(f"sshd does not listen on {', '.join(sorted(missing))}: {why}")
+        time.sleep(0.05)
+
+
+def bring_back() -> list[str]:
+    """Reload sshd, or start it where the commit ended it. Return the problems met."""
+    run("systemctl", "reset-failed", "ssh.service")  # after failing starts systemd would refuse the mended one
+    code, text = run("systemctl", "reload-or-restart", "ssh.service")
+    if code:
+        return [f"ssh: {text}"]
+    try:
+        wait_until_listening()
+    except GuardError:
+        # A reload of a daemon that lost its listener may do nothing: start it anew.
+        code, text = run("systemctl", "restart", "ssh.service")
+        try:
+            wait_until_listening()
+        except GuardError as error:
+            return [str(error)]
+    return []

@@ -1,0 +1,31 @@
+"""Kernel settings of a commit."""
+
+from __future__ import annotations
+
+
+def path_of(key: str) -> str:
+    """Path of a setting; a dot inside an interface's name is written as a slash, as sysctl(8) does."""
+    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
+
+
+def read(key: str) -> str:
+    """Current value, white space folded."""
+    with open(path_of(key), encoding="ascii") as handle:
+        return " ".join(handle.read().split())
+
+
+def differing(wanted: dict[str, str]) -> dict[str, str]:
+    """Settings whose value is another one now."""
+    return {key: value for key, value in wanted.items() if read(key) != " ".join(str(value).split())}
+
+
+def write(values: dict[str, str]) -> list[str]:
+    """Set values; return the problems met."""
+    problems = []
+    for key, value in values.items():
+        try:
+            with open(path_of(key), "w", encoding="ascii") as handle:
+                handle.write(str(value))
+        except OSError as error:
+            problems.append(f"{key}: {error}")
+    return problems

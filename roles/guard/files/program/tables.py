@@ -1,0 +1,44 @@
+"""The firewall's live rules: saved as a dump before the commit, put back whole, dynamic elements included."""
+
+from __future__ import annotations
+
+import re
+
+from host import TABLES, run, write_durably
+
+RULE = re.compile(r'\b(?:accept|drop|jump \S+|goto \S+)\b.*comment "([^"]+)"|comment "([^"]+)".*\b(?:accept|drop)\b')
+
+
+def dump(table: str) -> str:
+    """Rules of one table (family and name) without counters; empty when there is no such table."""
+    code, text = run("nft", "--stateless", "list", "table", *table.split())
+    return text if code == 0 else ""
+
+
+def save(tables: list[str]) -> None:
+    """Write what brings the tables back: each is removed and made again in one transaction."""
+    parts = []
+    for table in tables:
+        parts += [f"add table {table}", f"delete table {table}", dump(table)]
+    write_durably(TABLES, ("\n".join(parts) + "\n").encode())
+
+
+def restore(tables: list[str]) -> list[str]:
+    """Load the saved rules. Return the problems met."""
+    if not tables:
+        return []
+    code, text = run("nft", "-f", TABLES)
+    if code == 127:  # not installed: then there is no table either
+        return []
+    return [f"nft: {text}"] if code else []
+
+
+def comments(text: str) -> set[str]:
+    """What each rule of a ruleset is for, by its comment."""
+    return {first or second for first, second in RULE.findall(text)}
+
+
+def says(before: str, after: str) -> list[str]:
+    """In words, what a new ruleset opens and closes."""
+    old, new = comments(before), comments(after)
+    return [f"close {what}" for what in sorted(old - new)] + [f"open {what}" for what in sorted(new - old)]

@@ -1,0 +1,88 @@
+"""Unit states of a commit: enabled, active, masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from host import GuardError, run
+
+ENABLED = ("enabled", "enabled-runtime", "static", "indirect", "generated", "alias")
+ACTIVE = ("active", "reloading", "activating")
+
+
+def states(names: list[str]) -> dict[str, dict[str, str]]:
+    """LoadState, ActiveState and UnitFileState of each unit, in one call."""
+    if not names:
+        return {}
+    code, text = run("systemctl", "show", "-p", "LoadState,ActiveState,UnitFileState", *names)
+    if code:
+        raise GuardError(f"systemctl show {' '.join(names)}: {text}")
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n")]
+    return dict(zip(names, blocks, strict=True))
+
+
+def _steps(unit: dict[str, Any], now: dict[str, str]) -> list[list[str]]:
+    """The systemctl verbs that take a unit from one state to the declared one."""
+    name, steps = unit["name"], []
+    masked = now["LoadState"] == "masked" or now["UnitFileState"].startswith("masked")
+    if unit.get("masked") is not None and unit["masked"] != masked:
+        steps.append(["mask" if unit["masked"] else "unmask", name])
+    if unit.get("masked"):
+        return steps
+    enabled, active = now["UnitFileState"] in ENABLED, now["ActiveState"] in ACTIVE
+    known = now["LoadState"] not in ("not-found", "")
+    if unit.get("active") is False and active:
+        steps.append(["stop", name])
+    if unit.get("enabled") is not None and unit["enabled"] != enabled and (known or unit["enabled"]):
+        steps.append(["enable" if unit["enabled"] else "disable", name])
+    if unit.get("active") and not active:
+        steps.append(["start", name])
+    return steps
+
+
+def plan(wanted: list[dict[str, Any]]) -> tuple[list[list[str]], dict[str, dict[str, str]]]:
+    """Return the verbs to run and the states before them."""
+    before = states([unit["name"] for unit in wanted])
+    return [step for unit in wanted for step in _steps(unit, before[unit["name"]])], before
+
+
+def apply(steps: list[list[str]]) -> None:
+    """Run the planned verbs; a unit that does not come up ends the commit."""
+    for step in steps:
+        code, text = run("systemctl", "--quiet", *step)
+        if code:
+            why = run("journalctl", "-u", step[-1], "-n", "5", "-o", "cat", "--no-pager")[1]
+            raise GuardError(f"systemctl {' '.join(step)}: {text} {why}".strip())
+
+
+def forget_new(before: dict[str, dict[str, str]], *, stop: bool) -> list[str]:
+    """Disable (and stop) units that did not exist before, while their files are still there."""
+    problems = []
+    now = states(list(before))
+    for name, old in before.items():
+        if old["LoadState"] == "not-found" and now[name]["LoadState"] not in ("not-found", "masked"):
+            code, text = run("systemctl", "--quiet", "--no-block", "disable", *(["--now"] if stop else []), name)
+            if code:
+                problems.append(f"systemctl disable {name}: {text}")
+    return problems
+
+
+def restore(before: dict[str, dict[str, str]]) -> list[str]:
+    """Bring units back to the states before; may be repeated. Return the problems met."""
+    problems = []
+    now = states(list(before))
+    for name, old in before.items():
+        was_masked = old["LoadState"] == "masked"
+        wanted = {
+            "name": name,
+            "masked": was_masked,
+            "enabled": old["UnitFileState"] in ENABLED if old["UnitFileState"] not in ("static", "indirect") else None,
+            "active": old["ActiveState"] in ACTIVE,
+        }
+        for step in _steps(wanted, now[name]):
+            if old["LoadState"] == "not-found" and step[0] in ("enable", "start"):
+                continue
+            code, text = run("systemctl", "--quiet", "--no-block", *step)
+            if code:
+                problems.append(f"systemctl {' '.join(step)}: {text}")
+    return problems
