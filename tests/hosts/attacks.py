@@ -1,0 +1,82 @@
+"""The attacks: each is one commit that would lock its operator out, and how the guard should see it.
+
+``stage`` is what a role would stage, ``before`` is a shell script that prepares the host, ``login`` overrides where the
+fresh login goes, ``expired`` names an account to lock and expire, ``seen`` is what the run must say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SSHD = "/etc/ssh/sshd_config.d/00-aaa-attack.conf"
+SSHD_TEST = [["/usr/sbin/sshd", "-t"]]
+FIREWALL = "/etc/holdfast/firewall.nft"
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKe9uYQ7N9cZ0X6kQyYvRGmFfXh1tJp1mY7l0xj2c3bS somebody-else\n"
+DROP_ALL = "table inet holdfast\ndelete table inet holdfast\ntable inet holdfast {{ chain input {{ type filter hook input priority 0; policy drop; {rules} }} }}\n"
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One way to lock oneself out."""
+
+    name: str
+    seen: str
+    stage: dict[str, Any] = field(default_factory=dict)
+    before: str = ""
+    login: dict[str, Any] = field(default_factory=dict)
+    expired: bool = False
+    by_timer: bool = False  # nobody can ask the host: it waits for its own timer
+
+
+def sshd(text: str, *, judged: bool = True) -> dict[str, Any]:
+    """Stage an sshd drop-in that beats every other one."""
+    file = {"path": SSHD, "content": text, "mode": "0600"}
+    return {"files": [file], "validate": SSHD_TEST if judged else [], "reload": ["ssh"]}
+
+
+def firewall(rules: str) -> dict[str, Any]:
+    """Stage a ruleset of our table with nothing but these input rules."""
+    file = {"path": FIREWALL, "content": DROP_ALL.format(rules=rules), "mode": "0600"}
+    tables = ["inet holdfast"]
+    return {"files": [file], "reload": ["holdfast-firewall"], "tables": tables}
+
+
+def file(path: str, content: str, mode: str = "0644") -> dict[str, Any]:
+    """Stage one plain file."""
+    return {"files": [{"path": path, "content": content, "mode": mode}]}
+
+
+OPEN = "ct state established,related accept; iif lo accept;"
+TAKE_IPV4 = (
+    "systemd-run --quiet --unit=squatter /usr/bin/python3 -c "
+    "'import socket,time; s=socket.socket(); s.setsockopt(1,2,1); s.bind((\"0.0.0.0\",2299)); s.listen(); time.sleep(600)'"
+)
+
+ATTACKS = [
+    Attack("wrong AllowGroups", "denied", sshd("AllowGroups nobody-is-in-here\n")),
+    Attack("key list without the operator", "denied", file("/etc/ssh/authorized_keys.d/oper", OTHER_KEY)),
+    Attack("firewall drops SSH", "no answer", firewall(OPEN)),
+    Attack(
+        "new port that the firewall keeps closed", "no answer", sshd("Port 22\nPort 2299\n"), login={"port": 2299}
+    ),
+    Attack("PAM denies sshd", "account refused", file("/etc/pam.d/sshd", "account required pam_deny.so\n")),
+    Attack("PAM stack broken", "account refused", file("/etc/pam.d/common-account", "account required no_such_module.so\n")),
+    Attack(
+        "sudoers takes the admin's rights",
+        "sudo failed",
+        {
+            "files": [{"path": "/etc/sudoers.d/zz-attack", "content": "oper ALL=(ALL:ALL) !ALL\n", "mode": "0440"}],
+            "validate": [["/usr/sbin/visudo", "-c"]],
+        },
+    ),
+    Attack("sshd configuration is wrong", "rehearsal failed", sshd("NoSuchOption yes\n")),
+    Attack("sshd does not start", "does not listen|ssh", sshd("NoSuchOption yes\n", judged=False)),
+    Attack("sshd loses its listener on reload", "does not listen|ssh", sshd("ListenAddress 203.0.113.99\n")),
+    Attack("port taken on one address family", "does not listen", sshd("Port 22\nPort 2299\n"), before=TAKE_IPV4),
+    Attack("host key swapped", "host key", sshd("HostKey /etc/ssh/attack_key\n"), before=(
+        "ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/attack_key; sed -i '/^HostKey/d' /etc/ssh/sshd_config"
+    )),
+    Attack("operator locked and expired", "account refused|denied", expired=True),
+    Attack("network cut while armed", "no answer", firewall(""), by_timer=True),
+]

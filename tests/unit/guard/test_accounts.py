@@ -1,0 +1,108 @@
+"""What a commit does to the account databases, and what of it a revert may bring back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import accounts
+import pytest
+
+PASSWD = """root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1::/usr/sbin:/usr/sbin/nologin
+oper:x:1000:1000::/home/oper:/bin/bash
+bob:x:1001:1001::/home/bob:/bin/bash
+debian:x:1002:1002::/home/debian:/bin/bash
+app:x:1003:1003::/srv/app:/bin/sh
+nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin
+"""
+SHADOW = """root:$6$abc$hash:20000:0:99999:7:::
+daemon:*:20000:0:99999:7:::
+oper:*:20000:0:99999:7:::
+bob:$6$bob$hash:20000:0:99999:7:::
+debian:!:20000:0:99999:7:::
+app:!:20000:0:99999:7:::
+nobody:*:20000:0:99999:7:::
+"""
+GROUP = """root:x:0:
+sudo:x:27:bob,debian
+holdfast-ssh:x:990:bob
+holdfast-admin:x:991:bob,oper
+oper:x:1000:
+"""
+
+
+@pytest.fixture(autouse=True)
+def _databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"passwd": PASSWD, "shadow": SHADOW, "group": GROUP}
+    monkeypatch.setattr(accounts, "load", lambda: dict(texts))
+    monkeypatch.setattr(accounts, "human_uids", lambda: range(1000, 60001))
+
+
+def order(present: str, *declared: dict[str, Any], keep: tuple[str, ...] = ("app",)) -> dict[str, Any]:
+    full = [{"shell": "/bin/bash", "expires": None, "password": "*", "groups": [], **account} for account in declared]
+    return {"accounts": full, "keep": list(keep), "login_as": present}
+
+
+OPER = {"name": "oper", "groups": ["holdfast-ssh", "holdfast-admin"], "expires": "2027-06-30"}
+
+
+def shadow_of(text: str, name: str) -> list[str]:
+    return next(line.split(":") for line in text.splitlines() if line.startswith(f"{name}:"))
+
+
+def members(text: str, group: str) -> list[str]:
+    return next(line.split(":")[3].split(",") for line in text.splitlines() if line.startswith(f"{group}:"))
+
+
+def test_undeclared_people_are_locked_and_expired_and_others_left_alone() -> None:
+    plan = accounts.Plan(order("root", OPER))
+    assert plan.closed == ["bob", "debian"]
+    assert shadow_of(plan.after["shadow"], "bob")[1] == "!$6$bob$hash"
+    assert shadow_of(plan.after["shadow"], "bob")[7] == "1"
+    assert shadow_of(plan.after["shadow"], "app") == shadow_of(SHADOW, "app")
+    assert shadow_of(plan.after["shadow"], "nobody") == shadow_of(SHADOW, "nobody")
+    assert shadow_of(plan.after["shadow"], "root")[1] == "*"
+
+
+def test_the_account_ends_the_day_after_its_last_one() -> None:
+    plan = accounts.Plan(order("root", OPER))
+    assert shadow_of(plan.after["shadow"], "oper")[7] == "21000"  # $(date -ud 2027-07-01 +%s) / 86400: the first day on which it is closed
+
+
+def test_memberships_become_exactly_the_declared_ones() -> None:
+    plan = accounts.Plan(order("root", OPER, {"name": "bob", "groups": ["holdfast-ssh"]}))
+    assert members(plan.after["group"], "sudo") == ["debian"]
+    assert members(plan.after["group"], "holdfast-admin") == ["oper"]
+    assert "oper" in members(plan.after["group"], "holdfast-ssh")
+
+
+def test_a_revert_does_not_reopen_what_was_closed() -> None:
+    back = accounts.Plan(order("root", OPER))
+    assert shadow_of(back.to_restore("shadow"), "bob")[7] == "1"
+    assert shadow_of(back.to_restore("shadow"), "oper") == shadow_of(SHADOW, "oper")
+    assert shadow_of(back.to_restore("shadow"), "root") == shadow_of(SHADOW, "root")
+
+
+def test_a_revert_does_not_give_a_right_back() -> None:
+    back = accounts.Plan(order("root", OPER, {"name": "bob", "groups": ["holdfast-ssh"]}))
+    assert members(back.to_restore("group"), "holdfast-admin") == ["oper"]
+    assert members(back.to_restore("group"), "holdfast-ssh") == ["bob"], "what the commit added goes away again"
+
+
+def test_the_account_that_runs_the_commit_is_never_final() -> None:
+    back = accounts.Plan(order("debian", OPER))
+    assert "debian" in back.closed
+    assert shadow_of(back.to_restore("shadow"), "debian") == shadow_of(SHADOW, "debian")
+    assert members(back.to_restore("group"), "sudo") == ["bob", "debian"]
+
+
+def test_a_second_plan_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = accounts.Plan(order("root", OPER))
+    monkeypatch.setattr(accounts, "load", lambda: dict(first.after))
+    second = accounts.Plan(order("root", OPER))
+    assert (second.changed, second.says) == ([], [])
+
+
+def test_what_does_not_exist_yet_is_named() -> None:
+    plan = accounts.Plan(order("root", OPER, {"name": "new", "groups": []}, {"name": "bob", "groups": ["holdfast-x"]}))
+    assert plan.missing == ["new", "group holdfast-x"]

@@ -1,0 +1,86 @@
+"""The guard's small decisions: unit verbs, rules in words, the shell script, the program as one file."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import rescue
+import sysctl
+import tables
+import units
+
+ROOT = Path(__file__).parents[3]
+
+
+def state(load: str = "loaded", active: str = "inactive", file: str = "disabled") -> dict[str, str]:
+    return {"LoadState": load, "ActiveState": active, "UnitFileState": file}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "now", "steps"),
+    [
+        ({"enabled": True, "active": True}, state(), [["enable", "u"], ["start", "u"]]),
+        ({"enabled": True, "active": True}, state(active="active", file="enabled"), []),
+        ({"enabled": False, "active": False}, state(active="active", file="enabled"), [["stop", "u"], ["disable", "u"]]),
+        ({"enabled": False, "active": False}, state("not-found", file=""), []),
+        ({"masked": True}, state("not-found", file=""), [["mask", "u"]]),
+        ({"masked": True}, state("masked", file="masked"), []),
+        ({"masked": False, "active": True}, state("masked", file="masked"), [["unmask", "u"], ["start", "u"]]),
+        ({"active": True}, state(active="activating"), []),
+        ({}, state(), []),
+    ],
+)
+def test_unit_verbs(wanted: dict[str, Any], now: dict[str, str], steps: list[list[str]]) -> None:
+    assert units._steps({"name": "u", **wanted}, now) == steps
+
+
+def test_rules_are_told_by_their_comments() -> None:
+    before = 'tcp dport 22 accept comment "ssh 22/tcp"\n tcp dport 2222 accept comment "ssh 2222/tcp"\n'
+    after = 'tcp dport 22 accept comment "ssh 22/tcp"\n udp dport 53 accept comment "dns 53/udp"\n'
+    assert tables.says(before, after) == ["close ssh 2222/tcp", "open dns 53/udp"]
+
+
+def test_a_dot_in_an_interface_name_is_kept() -> None:
+    assert sysctl.path_of("net.ipv4.ip_forward") == "/proc/sys/net/ipv4/ip_forward"
+    assert sysctl.path_of("net.ipv4.conf.eth0/100.rp_filter") == "/proc/sys/net/ipv4/conf/eth0.100/rp_filter"
+
+
+def test_the_shell_script_brings_files_back(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("new")
+    (tmp_path / ".a.guard-old").write_text("old")
+    (tmp_path / "b").write_text("was not there")
+    saved: dict[str, Any] = {
+        "id": "x", "files": {f"{tmp_path}/a": "twin", f"{tmp_path}/b": "absent", f"{tmp_path}/c": "twin"},
+        "accounts": {}, "tables": [], "units": {}, "sysctl": {},
+    }  # fmt: skip
+    text = rescue.script(saved)
+    cut = "\n".join(line for line in text.splitlines() if str(tmp_path) in line or line.startswith(("back", "    if", "}")))
+    for _ in range(2):
+        subprocess.run(["/bin/sh", "-eu"], input=cut, text=True, check=True)
+        assert (tmp_path / "a").read_text() == "old"
+        assert not (tmp_path / "b").exists()
+    subprocess.run(["/bin/sh", "-n"], input=text, text=True, check=True)
+
+
+@pytest.fixture
+def action() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("guard_commit_action", ROOT / "action_plugins" / "guard_commit.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_program_is_one_file_that_runs_and_is_always_the_same(action: ModuleType, tmp_path: Path) -> None:
+    assert action.program() == action.program()
+    path = tmp_path / "guard"
+    path.write_bytes(action.program())
+    path.chmod(0o700)
+    done = subprocess.run([path, "no-such-verb"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "no such verb" in done.stdout) == (1, True), done
