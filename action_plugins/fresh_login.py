@@ -1,0 +1,303 @@
+"""fresh_login: log in over a connection of its own and say, in one word, how that went.
+
+The connection that Ansible holds open proves nothing about the next login: it was authenticated before sshd, PAM,
+the firewall or the keys changed. This plugin opens a second one with every option of the task's own connection (key,
+jump host, known hosts, timeouts), minus connection sharing. Other action plugins use its :meth:`ActionModule.login`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ansible import constants as C  # noqa: N812 (its name everywhere in Ansible)
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.common.text.converters import to_text
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import become_loader, connection_loader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Outcomes that waiting may mend; every other failure is final until somebody changes something.
+RETRY = frozenset({"throttled", "refused", "no answer", "closed"})
+
+# What `ssh -v` prints to stderr, most telling first. A jump host's ssh writes to the same stderr: "account refused"
+# must therefore not be read out of the jump host's success followed by the target's closed door.
+SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("throttled", re.compile(r"Not allowed at this time|Exceeded MaxStartups")),
+    ("host key", re.compile(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED")),
+    ("refused", re.compile(r"Connection refused")),
+    (
+        "no answer",
+        re.compile(
+            r"timed out|No route to host|(?:Network|Host) is unreachable|Could not resolve hostname"
+            r"|Timeout \(\d+s\) waiting for|Timeout, server .* not responding"
+        ),
+    ),
+    ("denied", re.compile(r"Permission denied|Too many authentication failures")),
+    (
+        "account refused",
+        re.compile(
+            r"(?:Server accepts key|Authenticated to)(?!.*kex_exchange_identification).*Connection (?:closed|reset)",
+            re.DOTALL,
+        ),
+    ),
+    ("closed", re.compile(r"kex_exchange_identification|Connection (?:closed|reset)|Broken pipe")),
+)
+ACCEPTED = re.compile(r"Server accepts key: .*?(SHA256:[A-Za-z0-9+/]{43})")
+HOST_KEY = re.compile(r"Server host key: (\S+) (SHA256:[A-Za-z0-9+/]{43})")
+NOISE = re.compile(
+    r"^(?:debug\d: .*|OpenSSH_\S+.*|Authenticated to .* using .*|Transferred: sent .*|Bytes per second: .*|Killed by signal 1\.)\r?$"
+)
+
+
+def classify(text: str) -> str:
+    """Return the outcome class of a login that failed, from what ``ssh -v`` said.
+
+    :param text: stderr of ssh.
+    :return: one of the names in :data:`SIGNS`, or ``other``.
+    """
+    return next((name for name, pattern in SIGNS if pattern.search(text)), "other")
+
+
+def accepted_fingerprint(text: str) -> str | None:
+    """Return the SHA256 fingerprint of the key that the last server in the chain accepted, or None.
+
+    :param text: stderr of ``ssh -v``; a jump host's lines come before the target's.
+    """
+    found = ACCEPTED.findall(text)
+    return found[-1] if found else None
+
+
+def offered_host_key(text: str) -> dict[str, str] | None:
+    """Return ``{type, fingerprint}`` of the host key that the last server in the chain offered, or None.
+
+    :param text: stderr of ``ssh -v``.
+    """
+    found = HOST_KEY.findall(text)
+    return {"type": found[-1][0], "fingerprint": found[-1][1]} if found else None
+
+
+def without_noise(text: str) -> str:
+    """Return *text* without the lines that ssh itself adds under ``-v``."""
+    return "\n".join(line.rstrip("\r") for line in text.splitlines() if not NOISE.match(line)).strip()
+
+
+def outcome_of(rc: int, stderr: str, *, sudo: bool) -> str:
+    """Return the outcome of an ssh that ran to its end.
+
+    :param rc: exit code of ssh: the command's own, or 255 for ssh's failures.
+    :param stderr: its stderr with ``-v``.
+    :param sudo: the command was to run through sudo, so that a complaint of sudo is the outcome.
+    """
+    if rc == 255 and "debug1: Exit status 255" not in stderr:
+        return classify(stderr)
+    if rc < 0:
+        return "no answer"
+    if sudo and rc != 0 and re.search(r"^sudo: ", stderr, re.MULTILINE):
+        return "sudo failed"
+    return "ok"
+
+
+def _children() -> set[int]:
+    """Return the process ids of this worker's children (empty where they cannot be listed)."""
+    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
+        done = subprocess.run(
+            ["pgrep", "-P", str(os.getpid())],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        return {int(word) for word in done.stdout.split()}
+    return set()
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """End the ssh that is started in this block when it still runs after *seconds*.
+
+    ConnectTimeout covers the handshake only; a PAM stack that hangs would hold the login for as long as it likes.
+    """
+    before = _children()
+
+    def end() -> None:
+        for pid in _children() - before:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class ActionModule(ActionBase):
+    """The action, and the login method that other action plugins call."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run as a task: the outcome is the result; the task fails on any outcome but ``ok`` with exit code 0."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _spec, args = self.validate_argument_spec(
+            argument_spec={
+                "user": {"type": "str"},
+                "port": {"type": "int"},
+                "command": {"type": "str", "default": "true"},
+                "timeout": {"type": "int", "default": 5},
+                "become": {"type": "bool", "default": False},
+                "host_key_policy": {"type": "str", "choices": ["yes", "accept-new"]},
+            }
+        )
+        reply = self.login(**args)
+        result.update(reply, changed=False)
+        if reply["outcome"] != "ok" or reply["rc"] != 0:
+            result.update(
+                failed=True,
+                msg=f"fresh login as {args['user'] or 'the same user'}: {reply['outcome']}: {reply['stderr'][-300:]}",
+            )
+        return result
+
+    def refusal(self) -> str | None:
+        """Return why no fresh login is possible over this kind of connection, or None."""
+        name = getattr(self._connection, "_load_name", None) or getattr(self._connection, "transport", "?")
+        if str(name).rpartition(".")[2] == "ssh":
+            return None
+        return (
+            f"a fresh login can only be proved over the ssh connection, and this host uses '{name}': remove "
+            "ansible_connection (or -c) for it"
+        )
+
+    def login(
+        self,
+        user: str | None = None,
+        port: int | None = None,
+        command: str = "true",
+        timeout: int = 5,
+        become: bool = False,
+        host_key_policy: str | None = None,
+        *,
+        host: str | None = None,
+        extra_args: str = "",
+        command_timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """Log in once over a connection that shares nothing with the present one, and run one command.
+
+        :param user: account; None keeps the present connection's.
+        :param port: port; None keeps the present connection's.
+        :param command: shell command for the login shell (through sudo with *become*).
+        :param timeout: seconds for the connection and its handshake.
+        :param become: run the command as root by sudo, with the become password of the task when there is one. Ignored
+            for root.
+        :param host_key_policy: ``yes`` (default: only a pinned key is accepted) or ``accept-new``.
+        :param host: another host name than the task's host (a jump host).
+        :param extra_args: more ssh arguments, they win over the configured ones.
+        :param command_timeout: seconds for the whole of it; by default *timeout* + 20.
+        :return: ``outcome`` (ok | throttled | host key | refused | no answer | denied | account refused | sudo failed |
+            closed | other), ``rc``, ``stdout``, ``stderr`` (without ssh's own lines), ``fingerprint`` of the accepted
+            key, ``host_key`` {type, fingerprint}, ``retry`` (whether waiting may help). ``ok`` means that the command
+            ran: its exit code is in ``rc``. Never raises.
+        """
+        reply: dict[str, Any] = {
+            "outcome": "other", "rc": None, "stdout": "", "stderr": "", "fingerprint": None, "host_key": None, "retry": False
+        }  # fmt: skip
+        refusal = self.refusal()
+        if refusal:
+            return {**reply, "stderr": refusal}
+        raw = ""
+        try:
+            connection = self._fresh(user, port, timeout, host_key_policy or "yes", host, extra_args)
+            sudo = become and connection.get_option("remote_user") != "root"
+            if sudo:
+                self._set_become(connection)
+                command = connection.become.build_become_command(command, connection._shell)  # noqa: SLF001
+            with _deadline(command_timeout or timeout + 20):
+                rc, stdout, stderr = connection.exec_command(command, sudoable=sudo)
+            raw = to_text(stderr, errors="replace")
+            reply.update(rc=rc, stdout=to_text(stdout, errors="replace"), outcome=outcome_of(rc, raw, sudo=sudo))
+        except AnsibleConnectionFailure as error:
+            raw = to_text(error)
+            reply["rc"] = 255
+            reply["outcome"] = outcome_of(255, raw, sudo=False)
+        except AnsibleError as error:  # the connection plugin's word for a wrong or missing sudo password
+            raw = to_text(error)
+            reply["outcome"] = "sudo failed" if re.search(r"(?:Incorrect|Missing) \S+ password", raw) else classify(raw)
+        except Exception as error:  # noqa: BLE001 (the caller holds an armed guard: it must always get an answer)
+            raw = f"{type(error).__name__}: {to_text(error)}"
+        # A jump host's success is no news about the target's.
+        reached = reply["outcome"] in {"ok", "sudo failed", "account refused"}
+        answered = reached or reply["outcome"] in {"denied", "host key"}
+        reply.update(
+            stderr=without_noise(raw),
+            fingerprint=accepted_fingerprint(raw) if reached else None,
+            host_key=offered_host_key(raw) if answered else None,
+            retry=reply["outcome"] in RETRY,
+        )
+        return reply
+
+    def _fresh(
+        self, user: str | None, port: int | None, timeout: int, policy: str, host: str | None, extra_args: str
+    ) -> Any:
+        """Return a new connection object with the options of the task's own."""
+        old = self._connection
+        options = dict(old.get_options())
+        new = connection_loader.get(
+            old._load_name,  # noqa: SLF001
+            self._play_context,
+            task_uuid=self._task._uuid,  # noqa: SLF001
+            ansible_playbook_pid=str(os.getppid()),
+        )
+        # ssh takes the first value that it sees, so these come before the user's own, and beat his -F file too.
+        first = ["-v", "-o ControlMaster=no", "-o ControlPath=none", f"-o StrictHostKeyChecking={policy}"]
+        if not options.get("password") and not options.get("private_key_passphrase"):
+            first.append("-o BatchMode=yes")
+        options["ssh_args"] = " ".join([*first, extra_args, options.get("ssh_args") or ""])
+        if extra_args:  # -F is the exception: the last one wins
+            options["ssh_extra_args"] = " ".join([options.get("ssh_extra_args") or "", extra_args])
+        options.update(timeout=timeout, reconnection_retries=0, use_tty=False)
+        if user:
+            options["remote_user"] = user
+        if port:
+            options["port"] = int(port)
+        if host:
+            options["host"] = host
+        new.set_options(direct=options)
+        return new
+
+    def become_password(self) -> str | None:
+        """Return the become password that this task would use (from the host's variables or -K), or None."""
+        secret = self._become_plugin().get_option("become_pass") or getattr(self._play_context, "become_pass", None)
+        return to_text(secret) if secret else None
+
+    def _become_plugin(self) -> Any:
+        """Return a new sudo plugin with the options that the host's variables give.
+
+        Only those few variables are templated: one that is undefined elsewhere must not fail a login.
+        """
+        plugin = become_loader.get("sudo")
+        variables = self._templar.available_variables if self._templar is not None else {}
+        names = C.config.get_plugin_vars("become", "sudo")
+        plugin.set_options(
+            var_options={name: self._templar.template(variables[name]) for name in names if name in variables}
+        )
+        return plugin
+
+    def _set_become(self, connection: Any) -> None:
+        """Give *connection* a become plugin: root by sudo, with the task's password when there is one."""
+        plugin = self._become_plugin()
+        plugin.set_option("become_user", "root")
+        plugin.set_option("become_pass", self.become_password())
+        connection.set_become_plugin(plugin)

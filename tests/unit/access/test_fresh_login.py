@@ -1,0 +1,91 @@
+"""What `ssh -v` says about a login becomes one word."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SPEC = importlib.util.spec_from_file_location("fresh_login", ROOT / "action_plugins" / "fresh_login.py")
+assert SPEC
+assert SPEC.loader
+fresh_login = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(fresh_login)
+
+A = "SHA256:" + "a" * 43
+B = "SHA256:" + "b" * 43
+JUMP_OK = f'debug1: Server host key: ssh-ed25519 {A}\ndebug1: Server accepts key: /k ED25519 {A} explicit\nAuthenticated to jump ([192.0.2.1]:22) using "publickey".\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        (
+            "debug1: kex_exchange_identification: banner line 0: Not allowed at this time\nConnection closed",
+            "throttled",
+        ),
+        ("kex_exchange_identification: banner line 0: Exceeded MaxStartups\r\n", "throttled"),
+        ("No ED25519 host key is known for web1\nHost key verification failed.", "host key"),
+        ("ssh: connect to host 192.0.2.1 port 22: Connection refused", "refused"),
+        (
+            "channel 0: open failed: connect failed: Connection refused\nConnection closed by UNKNOWN port 65535",
+            "refused",
+        ),
+        ("ssh: connect to host 192.0.2.1 port 22: Connection timed out", "no answer"),
+        ("Connection timed out during banner exchange", "no answer"),
+        ("ssh: connect to host 192.0.2.1 port 22: No route to host", "no answer"),
+        ("ssh: Could not resolve hostname web1: Name or service not known", "no answer"),
+        ("root@192.0.2.1: Permission denied (publickey).", "denied"),
+        ("Received disconnect: Too many authentication failures", "denied"),
+        (f"debug1: Server accepts key: /k ED25519 {A}\nConnection closed by 192.0.2.1 port 22", "account refused"),
+        ("kex_exchange_identification: Connection closed by remote host", "closed"),
+        (
+            JUMP_OK + "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN",
+            "closed",
+        ),
+        ("Connection reset by 192.0.2.1 port 22", "closed"),
+        ("Bad configuration option: foo", "other"),
+    ],
+)
+def test_failure_has_a_class(text: str, outcome: str) -> None:
+    """Each way in which a login fails is told apart."""
+    assert fresh_login.classify(text) == outcome
+    assert fresh_login.outcome_of(255, text, sudo=False) == outcome
+
+
+def test_exit_code_255_of_the_command_is_no_failed_login() -> None:
+    """A command may end with 255 as well; ssh -v says whose it was."""
+    assert fresh_login.outcome_of(255, "debug1: Exit status 255\n", sudo=False) == "ok"
+
+
+def test_sudo_complaint_counts_only_where_sudo_was_asked_for() -> None:
+    """The text of a command is not mistaken for sudo's."""
+    text = "debug1: Exit status 1\nsudo: a password is required\n"
+    assert fresh_login.outcome_of(1, text, sudo=True) == "sudo failed"
+    assert fresh_login.outcome_of(1, text, sudo=False) == "ok"
+    assert fresh_login.outcome_of(0, text, sudo=True) == "ok"
+
+
+def test_ended_ssh_is_no_answer() -> None:
+    """An ssh that was ended at the deadline has not logged in."""
+    assert fresh_login.outcome_of(-15, JUMP_OK, sudo=False) == "no answer"
+
+
+def test_the_last_server_in_the_chain_counts() -> None:
+    """A jump host's key and fingerprint are not the target's."""
+    text = (
+        JUMP_OK
+        + f"debug1: Server host key: ssh-rsa {B}\ndebug1: Server accepts key: a key with spaces ED25519 {B} agent\n"
+    )
+    assert fresh_login.accepted_fingerprint(text) == B
+    assert fresh_login.offered_host_key(text) == {"type": "ssh-rsa", "fingerprint": B}
+    assert fresh_login.accepted_fingerprint("") is None
+    assert fresh_login.offered_host_key("") is None
+
+
+def test_noise_of_ssh_is_taken_out() -> None:
+    """What remains is what the host or sudo said."""
+    text = f"OpenSSH_9.2p1 Debian\r\n{JUMP_OK}sudo: no\r\nTransferred: sent 3, received 4 bytes\r\nBytes per second: sent 1\r\n"
+    assert fresh_login.without_noise(text) == "sudo: no"
