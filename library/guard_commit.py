@@ -116,9 +116,10 @@ def install(parts: dict[str, bytes]) -> bool:
 
 
 def hand_over(program: str, order: dict[str, object]) -> subprocess.CompletedProcess[bytes]:
-    """Run the guard's program with the order on its standard input."""
+    """Run the guard's program with the order on its standard input; by name, since /run may be mounted noexec."""
     text = json.dumps(order).encode()
-    return subprocess.run([program, "commit"], input=text, capture_output=True, check=False)
+    argv = ["/usr/bin/python3", "-IS", program, "commit"]
+    return subprocess.run(argv, input=text, capture_output=True, check=False)
 
 
 def main() -> None:
@@ -130,7 +131,6 @@ def main() -> None:
         with tempfile.NamedTemporaryFile(dir="/run", prefix="holdfast-guard-", delete=False) as handle:
             handle.write(parts["program"])
         try:
-            os.chmod(handle.name, 0o700)
             done = hand_over(handle.name, order)
         finally:
             os.unlink(handle.name)

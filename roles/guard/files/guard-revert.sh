@@ -3,7 +3,8 @@
 /usr/local/lib/holdfast/guard revert "$@"
 code=$?
 case $code in
-    0 | 75) exit $code ;;
+    0) exit 0 ;;
+    75 | 137 | 143) exit $code ;; # not wholly done, or killed: systemd calls again
 esac
 logger -t holdfast-guard "the guard's program ended with $code: putting back by shell"
 exec /bin/sh /var/lib/holdfast/guard/rescue.sh

@@ -25,6 +25,7 @@ from host import (
     LAST,
     REVERT_UNIT,
     RUN,
+    STAGING,
     STATE,
     STORE,
     GuardError,
@@ -134,11 +135,21 @@ def commit(order: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "armed": order["id"], "reverted": False}
 
 
+def _staged_before() -> set[str]:
+    """Directories of the last commit: where a run that was killed before it was armed left its new files."""
+    try:
+        with open(STAGING, encoding="utf-8") as handle:
+            return set(json.load(handle))
+    except (FileNotFoundError, ValueError):
+        return set()
+
+
 def _save(change: Change) -> dict[str, Any]:
     """Write all that is new and all that a revert needs. A full disk ends it here, before anything is touched."""
     order = change.order
     directories = {os.path.dirname(path) for path in change.paths()} | {"/etc"}
-    files.sweep({d for d in directories if os.path.isdir(d)})
+    files.sweep({d for d in _staged_before() | directories if os.path.isdir(d)})
+    write_durably(STAGING, json.dumps(sorted(directories)).encode())
     finals = keys.Finals(order)
     made: list[str] = []
     saved_files: dict[str, str] = {}

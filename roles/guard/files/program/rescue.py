@@ -23,6 +23,7 @@ def script(state: dict[str, Any]) -> str:
             lines.append(f"rm -f {shlex.quote(path)}")
     for name in state["accounts"]:
         lines.append(f"back {files.twin_of(accounts.path_of(name))} {accounts.path_of(name)}")
+        lines.append(f"rm -f /etc/.{name}{files.ROOM}")
     lines += ["systemctl daemon-reload", f"nft -f {TABLES}" if state["tables"] else ":"]
     for name, old in state["units"].items():
         lines.append(f"systemctl --quiet {'mask' if old['LoadState'] == 'masked' else 'unmask'} {name}")
