@@ -1,0 +1,1 @@
+"""Disposable Debian hosts on this machine, for the demo, the tests and the benchmark."""
