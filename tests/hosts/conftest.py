@@ -1,0 +1,142 @@
+"""Real hosts for the tests: a bare one is hardened once for each release, then every test gets a fresh copy of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import inventory
+from lab.hosts import Lab, LabHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+RELEASES = ("bookworm", "trixie")
+HOST = "web1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let two processes share the work, a release each."""
+    parser.addoption("--release", choices=RELEASES, help="test on this release only (default: both)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of a host on each chosen release."""
+    if "release" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--release")
+        metafunc.parametrize("release", [chosen] if chosen else RELEASES, scope="session")
+
+
+@dataclass
+class Run:
+    """An ansible-playbook that has ended."""
+
+    code: int
+    text: str
+    seconds: float
+
+    @property
+    def changed(self) -> int:
+        """Tasks that changed something, over all hosts."""
+        recap = self.text.rpartition("PLAY RECAP")[2]
+        return sum(int(word.partition("=")[2]) for word in recap.split() if word.startswith("changed="))
+
+
+@dataclass
+class Target:
+    """A host and the inventory that leads to it."""
+
+    host: LabHost
+    inventory: inventory.Inventory
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, playbook: str | Path, *arguments: str) -> list[str]:
+        """Argument list of ansible-playbook for this host."""
+        return [str(ROOT / ".venv/bin/ansible-playbook"), *self.inventory.arguments, str(ROOT / playbook), *arguments]
+
+    def start(self, playbook: str | Path, *arguments: str) -> subprocess.Popen[str]:
+        """Start a playbook in a session of its own, so that a test can kill it with all its workers."""
+        return subprocess.Popen(
+            self.command(playbook, *arguments),
+            cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, env={**os.environ, **self.environment},
+        )  # fmt: skip
+
+    def play(self, playbook: str | Path, *arguments: str, expect: int | None = 0, seconds: float = 300) -> Run:
+        """Run a playbook to its end."""
+        began = time.monotonic()
+        process = self.start(playbook, *arguments)
+        text, _ = process.communicate(timeout=seconds)
+        run = Run(process.returncode, text, time.monotonic() - began)
+        if expect is not None:
+            assert run.code == expect, f"{playbook} ended with {run.code}, not {expect}:\n{text[-6000:]}"
+        return run
+
+    def sh(self, script: str, *, check: bool = True) -> str:
+        """Run a shell script on the host's console as root, past SSH."""
+        return self.host.exec(["sh", "-c", script], check=check).stdout
+
+    def ssh(self, user: str, command: str = "sudo -n true", *, port: int = 22, key: str | None = None, seconds: int = 5) -> int:
+        """Log in from outside over a connection of its own; return ssh's exit code."""
+        done = subprocess.run(
+            [
+                "ssh", "-F", "none", "-i", str(self.inventory.keys[key or user]), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+                "-o", f"UserKnownHostsFile={self.inventory.path}/known_hosts/{HOST}", "-o", f"HostKeyAlias={HOST}",
+                "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={seconds}", "-p", str(port),
+                f"{user}@{self.host.address}", command,
+            ],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds + 30, check=False,
+        )  # fmt: skip
+        return done.returncode
+
+
+@pytest.fixture(scope="session")
+def lab(release: str) -> Iterator[Lab]:
+    """Hosts of one release, taken down at the end."""
+    with Lab(f"tests-{release}-{os.getpid()}") as made:
+        yield made
+
+
+@dataclass
+class Hardened:
+    """A converged host that has been put aside, and how its first run went."""
+
+    image: str
+    first_run: Run
+    inventory: inventory.Inventory
+
+
+@pytest.fixture(scope="session")
+def hardened(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> Hardened:
+    """Harden a bare host with the real playbook, keep its disk."""
+    host = lab.start(HOST, release)
+    written = inventory.write(tmp_path_factory.mktemp(release) / "inventory", [host])
+    run = Target(host, written).play("playbooks/site.yml")
+    image = host.commit(f"hardened-{release}-{os.getpid()}")
+    host.stop()
+    return Hardened(image, run, written)
+
+
+@pytest.fixture
+def target(lab: Lab, release: str, hardened: Hardened) -> Iterator[Target]:
+    """A fresh copy of the hardened host, at the address that the inventory knows."""
+    host = lab.start(HOST, release, image=hardened.image)
+    yield Target(host, hardened.inventory)
+    host.stop()
+
+
+@pytest.fixture
+def bare(lab: Lab, release: str, tmp_path: Path) -> Iterator[Target]:
+    """A bare host with an inventory of its own."""
+    host = lab.start(HOST, release)
+    yield Target(host, inventory.write(tmp_path / "inventory", [host]))
+    host.stop()
+
+
