@@ -1,0 +1,54 @@
+"""testinfra's ssh backend, able to use a sudo that asks for a password."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any, Final
+
+from testinfra.backend import base, ssh
+
+from verify.remote_call import BOOT, RemoteError, answer_of, source
+
+SECONDS: Final = 120
+
+
+class SudoSshBackend(ssh.SshBackend):
+    """Every command runs as root by sudo; a password goes over standard input, never into arguments or environment."""
+
+    def __init__(self, name: str, ssh_config: str, control: str, password: str | None) -> None:
+        """Reach the host `name` of `ssh_config`; `control` is the path of the shared control socket."""
+        super().__init__(name, ssh_config=ssh_config, sudo=True, controlpath=control)
+        self._password = password
+        self._stdin = ""
+
+    def get_sudo_command(self, command: str, sudo_user: str | None) -> str:
+        """Build the sudo call: without a password it must not wait for one."""
+        mode = "-k -S -p ''" if self._password else "-n"
+        user = base.BaseBackend.quote("-u %s ", sudo_user) if sudo_user else ""
+        return base.BaseBackend.quote(f"sudo {mode} {user}/bin/sh -c %s", command)
+
+    def run_local(self, command: str, *args: str) -> base.CommandResult:
+        """Run the ssh command line with the password and the waiting program as its input."""
+        line = self.encode(self.quote(command, *args))
+        fed = (f"{self._password}\n" if self._password else "") + self._stdin
+        done = subprocess.run(line, shell=True, input=fed.encode(), capture_output=True, check=False,  # noqa: S602
+                              timeout=SECONDS)
+        return self.result(done.returncode, line, done.stdout, done.stderr)
+
+    def call(self, program: str, params: dict[str, Any]) -> Any:
+        """Run one of the programs in verify/remote on the host as root.
+
+        Raises:
+            RemoteError: the host cannot be entered, sudo refuses, or the program fails.
+        """
+        self._stdin = source(program, params)
+        try:
+            done = self.run("python3 -c %s", BOOT)
+        except RuntimeError as error:
+            result = error.args[0]
+            raise RemoteError(f"cannot enter the host: {getattr(result, 'stderr', result)!s}".strip()) from error
+        except subprocess.TimeoutExpired as error:
+            raise RemoteError(f"{program}: no answer from the host within {SECONDS} s") from error
+        finally:
+            self._stdin = ""
+        return answer_of(program, done.rc, done.stdout, done.stderr)

@@ -1,0 +1,30 @@
+"""How a check ends other than by passing or failing."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+
+
+class NotApplicable(pytest.skip.Exception):
+    """The promise asks for something that this host, by its declarations, does not have."""
+
+
+def not_applicable(reason: str) -> NoReturn:
+    """End the check: it does not apply here, for a reason that the report shows.
+
+    Raises:
+        NotApplicable: always.
+    """
+    raise NotApplicable(reason, allow_module_level=False)
+
+
+def empty(problems: list[str], what: str) -> None:
+    """Fail with every problem at once, one a line.
+
+    Raises:
+        pytest.fail.Exception: when there is any.
+    """
+    if problems:
+        pytest.fail(f"{what}:\n" + "\n".join(f"- {one}" for one in problems), pytrace=False)

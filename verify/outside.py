@@ -1,0 +1,255 @@
+"""The view from outside: logins, ports and algorithms as a stranger on the network sees them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import ipaddress
+import json
+import socket
+import subprocess
+import threading
+import zipfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from verify.expected import Expected
+from verify.outcome import not_applicable
+from verify.pace import NO_LOGIN, REFUSED_LOGIN, Pace
+from verify.remote_call import RemoteError, from_outside
+
+SCAN_SECONDS: Final = 150
+SOFT_INTERFACES: Final = ("lo", "docker", "br-", "veth", "wg", "virbr", "tun", "tap")
+AUDIT_CONNECTIONS: Final = 4
+"""Connections that one ssh-audit run of a hardened host makes, none of which logs in (counted)."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What the host answered to one login."""
+
+    family: int
+    entered: bool
+    methods: list[str]
+    text: str
+    rc: int
+
+
+@dataclass
+class Outside:
+    """One host seen through the outsider's command prefix, or from here when it is empty."""
+
+    expected: Expected
+    prefix: str
+    ssh_config: str
+    keys: Path | None
+    inside: Any = None
+    """Callable that gives the inside facts; the outside view needs the host's own addresses."""
+    _paces: dict[int, Pace] = field(default_factory=dict)
+    _stranger: str = ""
+    _logins: dict[tuple[str, str], list[Attempt]] = field(default_factory=dict)
+    _scan: Future[dict[int, dict[str, Any]]] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def ssh(self) -> dict[str, str]:
+        """What ssh_config says about the host (ssh -G)."""
+        out = subprocess.run(["ssh", "-F", self.ssh_config, "-G", self.expected.name], capture_output=True, text=True,
+                             check=True).stdout
+        return dict(line.split(" ", 1) for line in out.splitlines() if " " in line)
+
+    @cached_property
+    def alias(self) -> str:
+        """Name under which the host key is pinned."""
+        return self.ssh.get("hostkeyalias", self.expected.name)
+
+    @cached_property
+    def pins(self) -> list[str]:
+        """Pinned host key lines, renamed to the alias alone so that they serve for every address of the host."""
+        found = []
+        for name in self.ssh.get("userknownhostsfile", "").split():
+            path = Path(name).expanduser()
+            if not path.is_file():
+                continue
+            done = subprocess.run(["ssh-keygen", "-F", self.alias, "-f", str(path)], capture_output=True, text=True,
+                                  check=False)
+            for line in done.stdout.splitlines():
+                words = line.split()
+                if not line.startswith("#") and len(words) >= 3:
+                    start = 1 if words[0].startswith("@") else 0
+                    found.append(" ".join([*words[:start], self.alias, *words[start + 1:start + 3]]))
+        return found
+
+    @cached_property
+    def addresses(self) -> dict[int, str]:
+        """The host's address in each family that it has: {4: …, 6: …}."""
+        declared = str(self.expected.host.get("address") or self.ssh.get("hostname") or self.expected.name)
+        found: dict[int, str] = {}
+        try:
+            ip = ipaddress.ip_address(declared)
+            found[ip.version] = declared
+        except ValueError:
+            for info in socket.getaddrinfo(declared, self.expected.port, type=socket.SOCK_STREAM):
+                found.setdefault(4 if info[0] == socket.AF_INET else 6, str(info[4][0]))
+        for interface in self.inside()["addresses"]:
+            name = str(interface.get("ifname", ""))
+            if name.startswith(SOFT_INTERFACES) or name in self.expected.inner_interfaces:
+                continue
+            for one in interface.get("addr_info") or []:
+                if one.get("scope") == "global" and not one.get("temporary") and not one.get("deprecated"):
+                    family = 4 if one.get("family") == "inet" else 6
+                    if family == 6 or not found.get(4):
+                        found.setdefault(family, str(one.get("local")))
+        return found
+
+    def families(self) -> list[int]:
+        """Address families to try; ends the check as not applicable when only a jump host leads there."""
+        if self.expected.jump and not self.prefix:
+            not_applicable(f"only the jump host {self.expected.jump} leads there, and no outsider was given")
+        return sorted(self.addresses)
+
+    def stranger_key(self) -> str:
+        """A fresh private key that nobody ever declared."""
+        with self._lock:
+            if not self._stranger:
+                from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+                from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
+
+                self._stranger = ed25519.Ed25519PrivateKey.generate().private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption(),
+                ).decode()
+            return self._stranger
+
+    def key_of(self, name: str) -> str | None:
+        """Private key of a declared person, which only the lab has."""
+        path = self.keys / name if self.keys else None
+        return path.read_text(encoding="utf-8") if path and path.is_file() else None
+
+    def login(self, user: str, key: str) -> list[Attempt]:
+        """Try to log in, in each address family at once, spaced so that the host does not shut this address out.
+
+        The same login is tried once only. A password prompt gets an answer that is nobody's password.
+        """
+        if (user, key) not in self._logins:
+            families = self.families()
+            with ThreadPoolExecutor(2) as pool:
+                self._logins[user, key] = list(pool.map(lambda family: self._login(family, user, key), families))
+        return self._logins[user, key]
+
+    def _login(self, family: int, user: str, key: str) -> Attempt:
+        self.pace(family).before(REFUSED_LOGIN)
+        answer = from_outside(self.prefix, "ssh_try", {
+            "address": self.addresses[family], "port": self.expected.port, "user": user, "alias": self.alias,
+            "known_hosts": "\n".join(self.pins) + "\n", "key": key,
+        })
+        return Attempt(family, answer["entered"], answer["methods"], answer["text"], answer["rc"])
+
+    def pace(self, family: int) -> Pace:
+        """Penalties of one address family."""
+        with self._lock:
+            return self._paces.setdefault(family, Pace())
+
+    def start_scan(self, pool: ThreadPoolExecutor) -> None:
+        """Begin the port scan in the background: it waits for silence most of its time."""
+        if self._scan is None:
+            self._scan = pool.submit(self._run_scan)
+
+    def scan(self) -> dict[int, dict[str, Any]]:
+        """Ports that answer in each family: {4: {found: {port: how}, source, error, took}}."""
+        self.families()
+        if self._scan is None:
+            future: Future[dict[int, dict[str, Any]]] = Future()
+            future.set_result(self._run_scan())
+            self._scan = future
+        return self._scan.result()
+
+    def _run_scan(self) -> dict[int, dict[str, Any]]:
+        if self.expected.jump and not self.prefix:
+            return {}
+        listening = {one["port"] for one in self.inside()["listeners"] if one["proto"] == "tcp"}
+        declared = {one.port for one in self.expected.listens if one.proto == "tcp"}
+        answer = from_outside(self.prefix, "tcp_scan", {
+            "addresses": list(self.addresses.values()), "again": sorted(listening | declared),
+        }, SCAN_SECONDS)
+        for family in self.addresses:
+            # The scan touches the SSH port like everything else: a connection that does not log in.
+            self.pace(family).before(NO_LOGIN)
+        return {family: answer[address] for family, address in self.addresses.items()}
+
+    def probe_udp(self, ports: list[int]) -> dict[int, dict[str, Any]]:
+        """UDP ports that answer in each family: {4: {found, error}}."""
+        families = self.families()
+        answer = from_outside(self.prefix, "udp_probe", {"addresses": [self.addresses[one] for one in families],
+                                                         "ports": ports})
+        return {family: answer[self.addresses[family]] for family in families}
+
+    def audit(self, policy: str, *, rate_test: bool = False) -> list[dict[str, Any]]:
+        """Run ssh-audit's default scan and its policy in the first family; [{rc, out, err}] in that order.
+
+        Raises:
+            RemoteError: the tool does not run there.
+        """
+        family = self.families()[0]
+        target = [f"-{family}", "-p", str(self.expected.port), "-t", "8", self.addresses[family]]
+        pace = self.pace(family)
+        pace.before(AUDIT_CONNECTIONS * NO_LOGIN)
+        pace.before(AUDIT_CONNECTIONS * NO_LOGIN)
+        skip = [] if rate_test else ["--skip-rate-test"]
+        answer = from_outside(self.prefix, "ssh_audit_run", {
+            "tool": tool(), "runs": [["-j", *skip, *target], ["-j", "-P", policy, *target]],
+        })
+        found: list[dict[str, Any]] = answer["answers"]
+        return found
+
+    def flood(self, count: int) -> dict[str, Any]:
+        """Knock `count` times at the SSH port: {heard, silent, took}."""
+        family = self.families()[0]
+        answer: dict[str, Any] = from_outside(self.prefix, "flood", {
+            "address": self.addresses[family], "port": self.expected.port, "count": count})
+        return answer
+
+    def greeting_of_source(self) -> str:
+        """The address that the outsider comes from, as the host sees it when nothing translates it."""
+        for family in self.families():
+            result = self.scan().get(family) or {}
+            if result.get("source"):
+                return str(result["source"])
+        return ""
+
+
+def tool() -> str:
+    """ssh-audit as a runnable zip archive in base64: pure Python, so any Python runs it.
+
+    Raises:
+        RemoteError: it is not installed beside this suite.
+    """
+    try:
+        import ssh_audit  # noqa: PLC0415
+    except ImportError as error:
+        text = "ssh-audit is not installed: pip install ssh-audit, or use the project's environment"
+        raise RemoteError(text) from error
+    folder = Path(str(ssh_audit.__file__)).parent
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.glob("*.py")):
+            archive.write(path, f"ssh_audit/{path.name}")
+        archive.writestr("__main__.py", "import sys\nfrom ssh_audit.ssh_audit import main\nsys.exit(main())\n")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def json_in(text: str) -> Any:
+    """The JSON that a tool printed, after whatever it said before.
+
+    Raises:
+        RemoteError: there is none.
+    """
+    for at, letter in enumerate(text):
+        if letter in "{[":
+            try:
+                return json.loads(text[at:])
+            except ValueError:
+                continue
+    raise RemoteError(f"no JSON in: {text[:300]}")

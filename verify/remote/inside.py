@@ -1,0 +1,359 @@
+"""Collect, as root on the host, everything that the inside promises look at; changes nothing.
+
+One program and one connection for all of it: a remote call costs more than everything that is asked here together.
+It must run on the oldest supported host with the standard library alone, and never prints a secret: of a password
+it tells the kind, of a key its public half.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import concurrent.futures
+import fnmatch
+import glob
+import hashlib
+import ipaddress
+import json
+import os
+import pwd
+import shlex
+import subprocess
+import time
+from typing import Any
+
+KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
+ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+DOCUMENTATION_ADDRESS = "203.0.113.77"
+MAX_CONNECTIONS = 250
+
+
+def run(argv: list[str], seconds: float = 20) -> tuple[int, str, str]:
+    """Run one command; a missing program answers 127, one that hangs 124."""
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, env=ENV)  # noqa: S603
+    except FileNotFoundError:
+        return 127, "", f"{argv[0]}: not found"
+    except subprocess.TimeoutExpired:
+        return 124, "", f"{argv[0]}: no answer in {seconds} s"
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def read(path: str) -> str:
+    """Text of a file, empty when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def stat(path: str) -> dict[str, Any] | None:
+    """Owner, group and mode of a path; None when it does not exist."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return {"uid": found.st_uid, "gid": found.st_gid, "mode": found.st_mode & 0o7777, "dir": os.path.isdir(path)}
+
+
+def sshd_lines(path: str = "/etc/ssh/sshd_config", depth: int = 0) -> list[tuple[str, int, str]]:
+    """Every line of sshd's configuration with its file and number, includes followed."""
+    lines = []
+    for number, raw in enumerate(read(path).splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        lines.append((path, number, line))
+        words = line.replace("=", " ", 1).split()
+        if words[0].lower() == "include" and depth < 8:
+            for pattern in words[1:]:
+                full = pattern if pattern.startswith("/") else f"/etc/ssh/{pattern}"
+                for name in sorted(glob.glob(full)):
+                    lines += sshd_lines(name, depth + 1)
+    return lines
+
+
+def match_words(line: str) -> dict[str, str]:
+    """The criteria of one Match line, lower case: {'user': 'bob', 'address': '10.0.0.0/8'}."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split()
+    flat: list[str] = []
+    for word in words[1:]:
+        flat += word.split("=", 1)
+    return {flat[at].lower(): flat[at + 1] for at in range(0, len(flat) - 1, 2) if flat[at].lower() != "all"}
+
+
+def example_address(pattern: str) -> str | None:
+    """An address that a Match Address pattern admits."""
+    for one in pattern.split(","):
+        if one.startswith("!"):
+            continue
+        try:
+            network = ipaddress.ip_network(one, strict=False)
+        except ValueError:
+            if "*" in one or "?" in one:
+                return one.replace("*", "7").replace("?", "7")
+            continue
+        return str(network.network_address + (1 if network.num_addresses > 2 else 0))
+    return None
+
+
+def connections(names: list[str], groups: dict[str, list[str]], lines: list[tuple[str, int, str]],
+                address: str) -> list[dict[str, str]]:
+    """One connection for each account, and one for each account and Match condition that could treat it specially."""
+    base = {"host": "outside.invalid", "addr": address, "laddr": "192.0.2.1", "lport": "22"}
+    wanted = [{"user": name, **base} for name in names]
+    for _path, _number, line in lines:
+        if not line.lower().startswith("match"):
+            continue
+        words = match_words(line)
+        special = dict(base)
+        if "address" in words:
+            special["addr"] = example_address(words["address"]) or address
+        if "localaddress" in words:
+            special["laddr"] = example_address(words["localaddress"]) or base["laddr"]
+        if "localport" in words:
+            special["lport"] = words["localport"].split(",")[0]
+        if "host" in words:
+            special["host"] = words["host"].split(",")[0].replace("*", "x").replace("?", "x")
+        users = list(names)
+        if "user" in words:
+            patterns = [one for one in words["user"].split(",") if not one.startswith("!")]
+            users = [name for name in names if any(fnmatch.fnmatch(name, one) for one in patterns)]
+            users += [one for one in patterns if "*" not in one and "?" not in one and one not in users]
+        elif "group" in words:
+            patterns = words["group"].split(",")
+            inside = {member for name, members in groups.items() for member in members
+                      if any(fnmatch.fnmatch(name, one) for one in patterns)}
+            users = [name for name in names if name in inside]
+        wanted += [{"user": name, **special} for name in users]
+    seen: list[dict[str, str]] = []
+    for one in wanted:
+        if one not in seen:
+            seen.append(one)
+    return seen[:MAX_CONNECTIONS]
+
+
+def effective(connection: dict[str, str]) -> dict[str, Any]:
+    """What sshd itself says it would do with one connection."""
+    spec = ",".join(f"{key}={value}" for key, value in connection.items())
+    code, out, err = run(["/usr/sbin/sshd", "-T", "-C", spec])
+    options: dict[str, list[str]] = {}
+    for line in out.splitlines():
+        key, _, value = line.partition(" ")
+        options.setdefault(key, []).append(value)
+    return {"connection": connection, "rc": code, "error": err.strip(), "options": options}
+
+
+def key_lines(path: str) -> list[dict[str, Any]]:
+    """Every key of one authorized_keys file: line number, options, type, fingerprint."""
+    found = []
+    for number, raw in enumerate(read(path).splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        at = -1
+        quoted = False
+        for index, letter in enumerate(line):
+            if letter == '"' and (index == 0 or line[index - 1] != "\\"):
+                quoted = not quoted
+            if not quoted and (index == 0 or line[index - 1] in " \t") and line[index:].startswith(KEY_TYPES):
+                at = index
+                break
+        entry: dict[str, Any] = {"line": number, "options": line[:at].strip() if at > 0 else "", "fingerprint": ""}
+        words = line[at:].split() if at >= 0 else []
+        if len(words) > 1:
+            try:
+                blob = base64.b64decode(words[1], validate=True)
+            except (binascii.Error, ValueError):
+                pass
+            else:
+                digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+                entry.update(type=words[0], fingerprint=f"SHA256:{digest}")
+        found.append(entry)
+    return found
+
+
+def authorized_keys(accounts: list[dict[str, Any]], answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every file that sshd would read keys of an account from, for every condition that was asked about."""
+    homes = {one["name"]: (one["home"], str(one["uid"])) for one in accounts}
+    wanted: dict[tuple[str, str], None] = {}
+    for answer in answers:
+        name = answer["connection"]["user"]
+        if name not in homes:
+            continue
+        home, uid = homes[name]
+        for value in answer["options"].get("authorizedkeysfile", []):
+            for pattern in value.split():
+                if pattern == "none":
+                    continue
+                path = pattern.replace("%%", "\0").replace("%u", name).replace("%h", home).replace("%U", uid)
+                path = path.replace("\0", "%")
+                wanted[(name, path if path.startswith("/") else os.path.join(home, path))] = None
+    return [{"account": name, "path": path, "stat": stat(path), "keys": key_lines(path)}
+            for name, path in wanted if os.path.exists(path)]
+
+
+def password_kind(field: str) -> str:
+    """Kind of a shadow field, never the field: empty, locked, none or usable."""
+    if field == "":
+        return "empty"
+    if field[0] == "!":
+        return "locked"
+    if field[0] == "*" or len(field) < 4:
+        return "none"
+    return "usable"
+
+
+def accounts_of_host() -> list[dict[str, Any]]:
+    """Every account, with the state of its password and its dates in days since 1970."""
+    shadow = {}
+    for line in read("/etc/shadow").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 8:
+            shadow[fields[0]] = fields
+    found = []
+    for one in pwd.getpwall():
+        fields = shadow.get(one.pw_name)
+        kind = password_kind(fields[1]) if fields else password_kind(one.pw_passwd.replace("x", "*", 1))
+        found.append({
+            "name": one.pw_name, "uid": one.pw_uid, "gid": one.pw_gid, "home": one.pw_dir, "shell": one.pw_shell,
+            "password": kind, "in_shadow": fields is not None,
+            "max_days": int(fields[4]) if fields and fields[4].isdigit() else None,
+            "expires": int(fields[7]) if fields and fields[7].isdigit() else None,
+        })
+    return found
+
+
+def groups_of_host(accounts: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Members of every group, those whose primary group it is included."""
+    groups: dict[str, list[str]] = {}
+    for line in read("/etc/group").splitlines():
+        name, _, gid, members = (line.split(":") + ["", "", ""])[:4]
+        primary = [one["name"] for one in accounts if str(one["gid"]) == gid]
+        groups[name] = sorted({*[one for one in members.split(",") if one], *primary})
+    return groups
+
+
+def sudo_of(name: str) -> dict[str, Any]:
+    """What sudo itself grants one account."""
+    code, out, err = run(["/usr/bin/sudo", "-n", "-ll", "-U", name])
+    entries: list[dict[str, Any]] = []
+    for line in out.splitlines():
+        text = line.strip()
+        if line.startswith(("Sudoers entry", "LDAP Role", "SSSD Role")):
+            entries.append({"from": text.partition(":")[2].strip(), "commands": []})
+        elif entries and line.startswith("    ") and ":" in text and not line.startswith("\t"):
+            key, _, value = text.partition(":")
+            if value.strip():  # "Commands:" stands alone; what it heads comes below it
+                entries[-1][key.strip().lower()] = value.strip()
+        elif entries and line.startswith("\t"):
+            entries[-1]["commands"].append(text)
+    return {"name": name, "rc": code, "entries": entries, "error": err.strip()}
+
+
+def listeners() -> list[dict[str, Any]]:
+    """Every TCP and UDP socket that waits for somebody."""
+    found = []
+    for line in run(["ss", "-H", "-l", "-n", "-t", "-u", "-p"])[1].splitlines():
+        words = line.split()
+        if len(words) < 5:
+            continue
+        address, _, port = words[4].rpartition(":")
+        interface = ""
+        if "%" in address:
+            address, _, interface = address.partition("%")
+            interface = interface.rstrip("]")
+        program = line.partition('users:(("')[2].partition('"')[0]
+        found.append({"proto": words[0], "address": address.strip("[]"), "interface": interface,
+                      "port": int(port) if port.isdigit() else 0, "program": program})
+    return found
+
+
+def units(names: list[str]) -> dict[str, dict[str, str]]:
+    """State of systemd units."""
+    keys = "Id,LoadState,UnitFileState,ActiveState,SubState,Result,Before,WantedBy,RequiredBy"
+    out = run(["systemctl", "show", "-p", keys, "--", *names])[1]
+    found = {}
+    for block in out.split("\n\n"):
+        pairs = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if "Id" in pairs:
+            found[pairs["Id"]] = pairs
+    return found
+
+
+def unit_files() -> dict[str, str]:
+    """Unit files whose name says that they are ours, with their state."""
+    out = run(["systemctl", "list-unit-files", "--no-legend", "--plain", "holdfast*"])[1]
+    return {words[0]: words[1] for words in (line.split() for line in out.splitlines()) if len(words) > 1}
+
+
+def json_of(argv: list[str]) -> Any:
+    """Output of a command that prints JSON; None when it fails."""
+    code, out, _ = run(argv)
+    try:
+        return json.loads(out) if code == 0 else None
+    except ValueError:
+        return None
+
+
+def smallest_modulus() -> int | None:
+    """Size in bits of the smallest group in sshd's moduli file; None without one."""
+    sizes = [int(words[4]) + 1 for words in (line.split() for line in read("/etc/ssh/moduli").splitlines())
+             if len(words) >= 7 and words[4].isdigit()]
+    return min(sizes) if sizes else None
+
+
+def host_keys(options: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """The host keys that sshd offers: type, bits, fingerprint and file modes."""
+    found = []
+    for path in options.get("hostkey", []):
+        words = run(["ssh-keygen", "-l", "-f", path])[1].split()
+        found.append({"path": path, "stat": stat(path), "bits": int(words[0]) if words else 0,
+                      "fingerprint": words[1] if len(words) > 1 else "", "type": words[-1].strip("()") if words else ""})
+    return found
+
+
+def main(params: dict[str, Any]) -> dict[str, Any]:
+    """Answer everything; `params`: users (list of names to ask sshd about), source (address of an outsider)."""
+    started = time.time()
+    accounts = accounts_of_host()
+    groups = groups_of_host(accounts)
+    lines = sshd_lines()
+    source = os.environ.get("SUDO_SSH_CONNECTION") or os.environ.get("SSH_CONNECTION", "")
+    names = list(dict.fromkeys([*params["users"], *[one["name"] for one in accounts]]))
+    wanted = connections(names, groups, lines, params.get("source") or DOCUMENTATION_ADDRESS)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        sshd = pool.map(effective, wanted)
+        sudo = pool.map(sudo_of, [one["name"] for one in accounts])
+        nft = pool.submit(json_of, ["nft", "-j", "list", "ruleset"])
+        cvt = pool.submit(json_of, ["cvtsudoers", "-f", "json", "/etc/sudoers"])
+        visudo = pool.submit(run, ["visudo", "-c"])
+        listening = pool.submit(listeners)
+        ours = pool.submit(unit_files)
+        answers, rights = list(sshd), list(sudo)
+    plain = answers[0]["options"] if answers else {}
+    files = ours.result()
+    state = units(["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target", *files])
+    login_defs = dict(line.split()[:2] for line in read("/etc/login.defs").splitlines()
+                      if line.strip() and not line.startswith("#") and len(line.split()) > 1)
+    return {
+        "today": int(time.time() // 86400), "clock": time.time(),
+        "release": dict(line.replace('"', "").split("=", 1) for line in read("/etc/os-release").splitlines()
+                        if "=" in line),
+        "uid_min": int(login_defs.get("UID_MIN", 1000)), "uid_max": int(login_defs.get("UID_MAX", 60000)),
+        "accounts": accounts, "groups": groups, "shells": read("/etc/shells").split(),
+        "sshd": answers, "sshd_lines": [list(one) for one in lines if one[2].lower().startswith(("match", "include"))],
+        "authorized_keys": authorized_keys(accounts, answers), "host_keys": host_keys(plain),
+        "authorized_keys_d": stat("/etc/ssh/authorized_keys.d"), "smallest_modulus": smallest_modulus(),
+        "sudo": rights, "sudoers": cvt.result(), "visudo": list(visudo.result()),
+        "nft": nft.result(), "listeners": listening.result(), "units": state, "unit_files": files,
+        "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),
+        "guard_timers": run(["systemctl", "list-units", "--no-legend", "--plain", "holdfast-guard-*.timer"])[1].split(),
+        "group_passwords": [line.split(":")[0] for line in read("/etc/gshadow").splitlines()
+                            if password_kind((line.split(":") + ["*"])[1]) == "usable"],
+        "addresses": json_of(["ip", "-j", "address"]) or [], "source": source, "took": time.time() - started,
+    }

@@ -1,0 +1,53 @@
+"""Find out which of some UDP ports answer: a reply or a refusal went through the firewall, silence tells nothing."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from typing import Any
+
+
+def probe(address: str, ports: list[int], seconds: float) -> dict[str, str]:
+    """Ports that answered: {port: 'open' or 'refused'}; two datagrams each, since one may be lost."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sockets: dict[socket.socket, int] = {}
+    found: dict[str, str] = {}
+    for port in ports:
+        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        sock.connect((address, port))
+        sockets[sock] = port
+    for _ in range(2):
+        for sock, port in sockets.items():
+            try:
+                if str(port) not in found:
+                    sock.send(b"\0")
+            except ConnectionRefusedError:
+                found[str(port)] = "refused"
+            except OSError:
+                continue
+        end = time.monotonic() + seconds / 2
+        while (left := end - time.monotonic()) > 0:
+            for sock in select.select(list(sockets), [], [], left)[0]:
+                try:
+                    sock.recv(2048)
+                    found.setdefault(str(sockets[sock]), "open")
+                except ConnectionRefusedError:
+                    found.setdefault(str(sockets[sock]), "refused")
+                except OSError:
+                    continue
+    for sock in sockets:
+        sock.close()
+    return found
+
+
+def main(params: dict[str, Any]) -> dict[str, Any]:
+    """Probe `params['ports']` of each of `params['addresses']`: {address: {found, error}}."""
+    answer: dict[str, Any] = {}
+    for address in params["addresses"]:
+        try:
+            found = probe(address, params["ports"], params.get("seconds", 2.0))
+            answer[address] = {"found": found, "error": ""}
+        except OSError as error:
+            answer[address] = {"found": {}, "error": str(error)}
+    return answer

@@ -1,0 +1,49 @@
+"""Reading what sshd says about itself."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from verify.target import Target
+
+Options = dict[str, list[str]]
+
+KEY_ONLY: Final[dict[str, str]] = {
+    "passwordauthentication": "no", "kbdinteractiveauthentication": "no", "hostbasedauthentication": "no",
+    "gssapiauthentication": "no", "kerberosauthentication": "no", "permitemptypasswords": "no",
+    "pubkeyauthentication": "yes", "ignorerhosts": "yes",
+}
+
+
+def value(options: Options, key: str) -> str:
+    """One option's value; empty when sshd does not know it."""
+    return options.get(key, [""])[0]
+
+
+def where(answer: dict[str, Any]) -> str:
+    """Which connection an answer is about, for people."""
+    spec = answer["connection"]
+    return f"{spec['user']} from {spec['addr']} to port {spec['lport']}"
+
+
+def answers(target: Target) -> list[dict[str, Any]]:
+    """What sshd would do with each connection that was asked about; an sshd that cannot say is an error.
+
+    Raises:
+        AssertionError: sshd rejects its configuration.
+    """
+    found: list[dict[str, Any]] = target.inside()["sshd"]
+    broken = [one for one in found if one["rc"] != 0]
+    assert not broken, f"sshd rejects its own configuration: {broken[0]['error'][:400]}"
+    assert found, "sshd was not asked about anybody"
+    return found
+
+
+def admitted(options: Options, name: str, groups: dict[str, list[str]]) -> bool:
+    """Whether AllowGroups and DenyUsers let an account try at all; no AllowGroups admits everybody."""
+    allowed = [word for line in options.get("allowgroups", []) for word in line.split()]
+    users = [word for line in options.get("allowusers", []) for word in line.split()]
+    denied = [word for line in options.get("denyusers", []) for word in line.split()]
+    if name in denied or (users and name not in users):
+        return False
+    return not allowed or any(name in groups.get(group, []) for group in allowed)

@@ -1,0 +1,79 @@
+"""One host under verification: what it owes, what it says inside, how it looks from outside."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from testinfra.host import Host
+
+from verify.backend import SudoSshBackend
+from verify.expected import Expected
+from verify.outside import Outside
+from verify.remote_call import RemoteError
+
+
+@dataclass
+class Target:
+    """A host; `host` is testinfra's, as root."""
+
+    expected: Expected
+    backend: SudoSshBackend
+    outside: Outside
+    notes: list[str] = field(default_factory=list)
+    _facts: dict[str, Any] | None = None
+    _error: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """Inventory name."""
+        return self.expected.name
+
+    @property
+    def host(self) -> Host:
+        """testinfra's host."""
+        return Host(self.backend)
+
+    def inside(self) -> dict[str, Any]:
+        """Everything that the host says about itself, asked once.
+
+        Raises:
+            RemoteError: the host cannot be entered; asked once only, so that every check says the same.
+        """
+        with self._lock:
+            if self._error:
+                raise RemoteError(self._error)
+            if self._facts is None:
+                users = ["root", *[one["name"] for one in self.expected.catalogue.data["people"]],
+                         "holdfast-stranger", "www-data", "nobody"]
+                try:
+                    self._facts = self.backend.call("inside", {"users": users})
+                except RemoteError as error:
+                    self._error = str(error)
+                    raise
+            return self._facts
+
+    @property
+    def unreachable(self) -> str:
+        """Why the host could not be examined; empty when it could, or was not tried yet."""
+        return self._error
+
+    @property
+    def release(self) -> str:
+        """Name of the host's system; empty before it was asked."""
+        return str((self._facts or {}).get("release", {}).get("PRETTY_NAME", ""))
+
+    def note(self, text: str) -> None:
+        """Remark for the report that fails nothing."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def effective(self, user: str) -> dict[str, list[str]]:
+        """What sshd does with an ordinary connection of a user, by sshd's own word."""
+        for answer in self.inside()["sshd"]:
+            if answer["connection"]["user"] == user:
+                found: dict[str, list[str]] = answer["options"]
+                return found
+        return {}

@@ -1,0 +1,18 @@
+"""Passwords are refused from the network: the host does not even ask for one."""
+
+from __future__ import annotations
+
+from verify.logins import other_methods, refused, stranger
+from verify.outcome import empty
+from verify.target import Target
+
+STAGE = "refused"
+
+
+def test_no_password_prompt(target: Target) -> None:
+    """A login without a valid key is turned away, and no other way is offered to it.
+
+    The same login as the stranger's: refusals are dear, the host counts them.
+    """
+    name, attempts = stranger(target)
+    empty([*refused(target, f"{name} without a valid key", attempts), *other_methods(attempts)], "the host asks for passwords")

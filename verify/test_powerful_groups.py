@@ -1,0 +1,30 @@
+"""Nobody is in a group that amounts to being root, except declared admins."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from verify.outcome import empty
+from verify.target import Target
+
+POWERFUL: Final = {
+    "docker": "starts containers that see the whole host", "lxd": "starts containers that see the whole host",
+    "incus-admin": "starts containers that see the whole host", "libvirt": "starts machines with the host's disks",
+    "kvm": "opens the machine monitor", "disk": "reads and writes raw disks", "shadow": "reads password hashes",
+    "sudo": "is given sudo by the distribution", "wheel": "is taken for administrators by many programs",
+    "admin": "is given sudo by some images", "adm": "reads all logs", "systemd-journal": "reads all logs",
+    "kmem": "reads the kernel's memory", "root": "is root's own group", "staff": "writes /usr/local",
+}
+
+
+def test_members_are_admins(target: Target) -> None:
+    """Groups that equal root have no other member."""
+    facts = target.inside()
+    allowed = {"root", *target.expected.sudoers}
+    problems = []
+    for group, why in POWERFUL.items():
+        members = set(facts["groups"].get(group, [])) - allowed
+        # Accounts that the distribution puts in root's group by their primary number.
+        members -= {"sync", "shutdown", "halt", "operator"} if group == "root" else set()
+        problems += [f"{name} is in {group}, which {why}" for name in sorted(members)]
+    empty(problems, "root by another way")
