@@ -53,7 +53,8 @@ SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
 ACCEPTED = re.compile(r"Server accepts key: .*?(SHA256:[A-Za-z0-9+/]{43})")
 HOST_KEY = re.compile(r"Server host key: (\S+) (SHA256:[A-Za-z0-9+/]{43})")
 NOISE = re.compile(
-    r"^(?:debug\d: .*|OpenSSH_\S+.*|Authenticated to .* using .*|Transferred: sent .*|Bytes per second: .*|Killed by signal 1\.)\r?$"
+    r"^(?:debug\d: .*|OpenSSH_\S+.*|Authenticated to .* using .*|Transferred: sent .*|Bytes per second: .*"
+    r"|Killed by signal 1\.)\r?$"
 )
 
 
@@ -181,7 +182,7 @@ class ActionModule(ActionBase):
             "ansible_connection (or -c) for it"
         )
 
-    def login(
+    def login(  # noqa: PLR0917 (callers name them)
         self,
         user: str | None = None,
         port: int | None = None,
@@ -212,18 +213,26 @@ class ActionModule(ActionBase):
             ran: its exit code is in ``rc``. Never raises.
         """
         reply: dict[str, Any] = {
-            "outcome": "other", "rc": None, "stdout": "", "stderr": "", "fingerprint": None, "host_key": None, "retry": False
-        }  # fmt: skip
+            "outcome": "other",
+            "rc": None,
+            "stdout": "",
+            "stderr": "",
+            "fingerprint": None,
+            "host_key": None,
+            "retry": False,
+        }
         refusal = self.refusal()
         if refusal:
             return {**reply, "stderr": refusal}
         raw = ""
         try:
-            connection = self._fresh(user, port, timeout, host_key_policy or "yes", host, extra_args)
+            connection = self._fresh(
+                user=user, port=port, timeout=timeout, policy=host_key_policy or "yes", host=host, extra_args=extra_args
+            )
             sudo = become and connection.get_option("remote_user") != "root"
             if sudo:
                 self._set_become(connection)
-                command = connection.become.build_become_command(command, connection._shell)  # noqa: SLF001
+                command = connection.become.build_become_command(command, connection._shell)
             with _deadline(command_timeout or timeout + 20):
                 rc, stdout, stderr = connection.exec_command(command, sudoable=sudo)
             raw = to_text(stderr, errors="replace")
@@ -249,15 +258,15 @@ class ActionModule(ActionBase):
         return reply
 
     def _fresh(
-        self, user: str | None, port: int | None, timeout: int, policy: str, host: str | None, extra_args: str
+        self, *, user: str | None, port: int | None, timeout: int, policy: str, host: str | None, extra_args: str
     ) -> Any:
         """Return a new connection object with the options of the task's own."""
         old = self._connection
         options = dict(old.get_options())
         new = connection_loader.get(
-            old._load_name,  # noqa: SLF001
+            old._load_name,
             self._play_context,
-            task_uuid=self._task._uuid,  # noqa: SLF001
+            task_uuid=self._task._uuid,
             ansible_playbook_pid=str(os.getppid()),
         )
         # ssh takes the first value that it sees, so these come before the user's own, and beat his -F file too.
