@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 HOST_FILES = Path(__file__).parent.parent / "roles" / "guard" / "files"
@@ -41,10 +41,12 @@ SPEC = {
             "groups": {"type": "list", "elements": "str", "required": True},
             "shell": {"type": "str", "default": "/bin/bash"},
             "expires": {"type": "str"},
-            # The argument parser must not learn the value as a secret: "*" would then be masked everywhere.
-            "password": {"type": "str", "default": "*", "no_log": False},
+            "password": {"type": "bool", "default": False, "no_log": False},
+            "kind": {"type": "str"},
+            "sudo": {"type": "str"},
         },
     },
+    "passwords": {"type": "dict", "default": {}, "no_log": True},
     "keep": {"type": "list", "elements": "str", "default": []},
     "seconds": {"type": "int", "default": 60},
 }
@@ -111,7 +113,7 @@ class ActionModule(ActionBase):
             "check_mode": bool(self._task.check_mode),
             "diff": bool(self._task.diff),
             "key_directory": KEY_DIRECTORY,
-            "accounts": args["accounts"],
+            "accounts": self._with_passwords(args),
             "keep": args["keep"],
             "files": [],
             "prune": [],
@@ -130,6 +132,18 @@ class ActionModule(ActionBase):
             for unit in concern["reload"]:
                 order["reload"].setdefault(unit, []).extend(owned)
         return order
+
+    @staticmethod
+    def _with_passwords(args: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """Give each account its hash, or none; a hash never appears in a task's arguments or result."""
+        if args["accounts"] is None:
+            return None
+        found = []
+        for account in args["accounts"]:
+            if account["password"] and account["name"] not in args["passwords"]:
+                raise AnsibleActionFail(f"{account['name']} needs a password, and vault.password_hashes has none for it")
+            found.append({**account, "password": args["passwords"][account["name"]] if account["password"] else "*"})
+        return found
 
     def _prove(self, order: dict[str, Any], login: dict[str, Any], began: float) -> tuple[list[str], dict[str, Any]]:
         """Log in afresh and confirm in the same breath, again and again while waiting may help."""

@@ -34,7 +34,13 @@ options:
       groups: {description: Exactly its supplementary groups., type: list, elements: str, required: true}
       shell: {description: Login shell., type: str, default: /bin/bash}
       expires: {description: "Last day on which it is valid, C(YYYY-MM-DD), UTC.", type: str}
-      password: {description: "A crypt(3) hash, or V(*) for none.", type: str, default: "*"}
+      password: {description: Whether it has a password; the hash comes from O(passwords)., type: bool, default: false}
+      kind: {description: For readers only., type: str}
+      sudo: {description: For readers only., type: str}
+  passwords:
+    description: crypt(3) hashes by account name.
+    type: dict
+    default: {}
   keep:
     description: Undeclared accounts that stay untouched.
     type: list
