@@ -20,17 +20,25 @@ def accounts(cat: Any, host: str, today: str) -> list[dict[str, Any]]:
             continue
         admin = "admin" in kinds
         sudo = person["sudo"] if admin else None
-        found.append({
-            "name": person["name"],
-            "kind": person["kind"],
-            "groups": ["holdfast-admin", "holdfast-ssh"] if admin else ["holdfast-ssh"],
-            "sudo": sudo,
-            "expires": person["until"],
-            "shell": "/bin/bash",
-            "password": sudo == "password" or person["name"] == console,
-        })
+        found.append(
+            {
+                "name": person["name"],
+                "kind": person["kind"],
+                "groups": ["holdfast-admin", "holdfast-ssh"] if admin else ["holdfast-ssh"],
+                "sudo": sudo,
+                "expires": person["until"],
+                "shell": "/bin/bash",
+                "password": sudo == "password" or person["name"] == console,
+            }
+        )
     if console not in {None, "none"} and all(person["name"] != console for person in cat["people"]):
-        account = {"name": console, "kind": "console", "groups": ["holdfast-admin"], "sudo": "password", "expires": None}
+        account = {
+            "name": console,
+            "kind": "console",
+            "groups": ["holdfast-admin"],
+            "sudo": "password",
+            "expires": None,
+        }
         found.append({**account, "shell": "/bin/bash", "password": True})
     return sorted(found, key=lambda account: str(account["name"]))
 

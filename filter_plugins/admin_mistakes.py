@@ -29,7 +29,13 @@ def host_mistakes(cat: Any, host: str, today: str) -> Iterator[dict[str, str]]:
     entry = f"host {host}"
     if not doors:
         why = f"only {', '.join(person['name'] for person in admins)}, ended or without a key" if admins else "nobody"
-        yield finding("mistake", entry, "admin", why, "give a person with a key and an end in the future the right {admin: true, on: [...]}")
+        yield finding(
+            "mistake",
+            entry,
+            "admin",
+            why,
+            "give a person with a key and an end in the future the right {admin: true, on: [...]}",
+        )
     elif all(person["until"] for person in doors):
         last = max(doors, key=lambda person: str(person["until"]))
         soon = (date.fromisoformat(today) + timedelta(days=cat["policy"]["access"]["warn_days"])).isoformat()
@@ -42,27 +48,67 @@ def host_mistakes(cat: Any, host: str, today: str) -> Iterator[dict[str, str]]:
         fix = "write an account whose password opens the console, or console: none; here or in policy.access.console"
         yield finding("mistake", entry, "host.console", "nothing", fix)
     elif console == "none":
-        yield finding("warning", entry, "host.console", "none", "legal but weak: when SSH is lost, only the provider's rescue system is left")
+        yield finding(
+            "warning",
+            entry,
+            "host.console",
+            "none",
+            "legal but weak: when SSH is lost, only the provider's rescue system is left",
+        )
     elif console in {"root", *cat["policy"]["access"]["keep_accounts"]}:
-        yield finding("mistake", entry, "host.console", console, "name an admin, or a break-glass account of its own: this one is not holdfast's")
+        yield finding(
+            "mistake",
+            entry,
+            "host.console",
+            console,
+            "name an admin, or a break-glass account of its own: this one is not holdfast's",
+        )
     elif holder and (holder["kind"] != "person" or not may(holder, "admin", host)):
-        yield finding("mistake", entry, "host.console", console, "name a person with the admin right here, or an account that is not in `people`")
+        yield finding(
+            "mistake",
+            entry,
+            "host.console",
+            console,
+            "name a person with the admin right here, or an account that is not in `people`",
+        )
     elif holder and holder["until"] and holder["until"] < today:
-        yield finding("mistake", entry, "host.console", console, f"name another account: {console} ended on {holder['until']}")
+        yield finding(
+            "mistake", entry, "host.console", console, f"name another account: {console} ended on {holder['until']}"
+        )
 
 
 def operator_mistakes(cat: Any, operator: str, hosts: Iterable[str], today: str) -> Iterator[dict[str, str]]:
     """Yield why `operator` could not do this run's next one."""
-    admins = sorted(person["name"] for person in cat["people"] if any(right["kind"] == "admin" for right in person["rights"]))
+    admins = sorted(
+        person["name"] for person in cat["people"] if any(right["kind"] == "admin" for right in person["rights"])
+    )
     say = "say who you are: -e operator=NAME or HOLDFAST_OPERATOR=NAME"
     person = next((person for person in cat["people"] if person["name"] == operator), None)
     if person is None:
-        yield finding("mistake", "operator", "operator", operator or "nothing", f"{say}; admins are: {', '.join(admins) or 'none'}")
+        yield finding(
+            "mistake",
+            "operator",
+            "operator",
+            operator or "nothing",
+            f"{say}; admins are: {', '.join(admins) or 'none'}",
+        )
         return
     if person["until"] and person["until"] < today:
-        yield finding("mistake", "operator", "operator", operator, f"{operator} ended on {person['until']}: another admin must run this")
+        yield finding(
+            "mistake",
+            "operator",
+            "operator",
+            operator,
+            f"{operator} ended on {person['until']}: another admin must run this",
+        )
     if not person["keys"]:
-        yield finding("mistake", "operator", "operator", operator, f"{operator} has no usable key, so the next run could not log in: add one")
+        yield finding(
+            "mistake",
+            "operator",
+            "operator",
+            operator,
+            f"{operator} has no usable key, so the next run could not log in: add one",
+        )
     shut = sorted(host for host in hosts if host in cat["hosts"] and not may(person, "admin", host))
     if shut:
         fix = f"{operator} is no admin there: {say}, give the right, or leave the hosts out with --limit; admins are: {', '.join(admins) or 'none'}"
@@ -91,7 +137,9 @@ def admin_mistakes(cat: Any, today: str, operator: str, hosts: Iterable[str]) ->
             reach = [name for name in behind if any(name in right["on"] for right in person["rights"])]
             if reach and not may(person, "jump", jump) and person["name"] != operator:
                 fix = f"give the right {{jump: true, on: [{jump}]}}: without it there is no way to {', '.join(reach)}"
-                found.append(finding("warning", f"{person['kind']} {person['name']}", "rights", f"no jump right on {jump}", fix))
+                found.append(
+                    finding("warning", f"{person['kind']} {person['name']}", "rights", f"no jump right on {jump}", fix)
+                )
     return sorted(found, key=lambda item: (item["entry"], item["key"], item["value"]))
 
 

@@ -29,7 +29,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {{True: "on", False: "off"}.get(k, str(k)) if isinstance(k, bool) else str(k): plain(value[k]) for k in value}
+        return {
+            {True: "on", False: "off"}.get(k, str(k)) if isinstance(k, bool) else str(k): plain(value[k]) for k in value
+        }
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [plain(item) for item in value]
     return str(value)
@@ -60,7 +62,9 @@ def is_name(text: str) -> bool:
 
 def is_source(text: str) -> bool:
     """Tell whether `text` is a network, an address, or could be the name of a host or group."""
-    return is_cidr(text) or (re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) is not None and is_name(text) and text != "any")
+    return is_cidr(text) or (
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) is not None and is_name(text) and text != "any"
+    )
 
 
 def is_day(text: str) -> bool:
@@ -73,10 +77,16 @@ def is_day(text: str) -> bool:
 
 def is_host_port(text: str) -> bool:
     """Tell whether `text` is host:port, an IPv6 address being in brackets."""
-    found = re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9_.-]+)):(?P<port>[1-9][0-9]{0,4})", text, re.ASCII)
+    found = re.fullmatch(
+        r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9_.-]+)):(?P<port>[1-9][0-9]{0,4})", text, re.ASCII
+    )
     if found is None or int(found["port"]) > 65535:
         return False
-    return (is_ip(found["six"]) and ":" in found["six"]) if found["six"] else (is_ip(found["host"]) or is_name(found["host"]))
+    return (
+        (is_ip(found["six"]) and ":" in found["six"])
+        if found["six"]
+        else (is_ip(found["host"]) or is_name(found["host"]))
+    )
 
 
 FORMATS: dict[str, Callable[[str], bool]] = {
@@ -106,9 +116,11 @@ def environment(raw: Any) -> dict[str, Any]:
 def validator(schema: dict[str, Any]) -> Any:
     """Return a JSON Schema validator that knows our formats, and in which no pattern lets a line break through."""
     try:
-        import jsonschema  # noqa: PLC0415  the message below is worth more than a traceback
+        import jsonschema
     except ImportError as error:
-        raise AnsibleFilterError("holdfast needs the Python package jsonschema beside Ansible: run `make setup`") from error
+        raise AnsibleFilterError(
+            "holdfast needs the Python package jsonschema beside Ansible: run `make setup`"
+        ) from error
 
     def pattern(_self: Any, expression: str, text: Any, _schema: Any) -> Any:
         if isinstance(text, str) and ("\n" in text or re.search(expression, text) is None):
@@ -189,7 +201,10 @@ def filled(schema: Mapping[str, Any], value: Any, root: Mapping[str, Any]) -> An
                 done[key] = filled(part, done[key], root)
         rest = schema.get("additionalProperties")
         if isinstance(rest, dict):
-            done = {key: item if key in schema.get("properties", {}) else filled(rest, item, root) for key, item in done.items()}
+            done = {
+                key: item if key in schema.get("properties", {}) else filled(rest, item, root)
+                for key, item in done.items()
+            }
         return done
     if isinstance(value, list) and "items" in schema:
         return [filled(schema["items"], item, root) for item in value]
@@ -235,7 +250,10 @@ def person_of(person: dict[str, Any], place: Callable[[Any], list[str]], *, tole
         kind = next((kind for kind in KINDS if kind in right), None)
         if kind is not None:
             rights.append({"kind": kind, "value": right[kind], "on": place(right["on"]), "verified": right["verified"]})
-    keys = [{"name": k["name"], **public_key(k["key"], tolerant=tolerant), "verified": k["verified"]} for k in person["keys"]]
+    keys = [
+        {"name": k["name"], **public_key(k["key"], tolerant=tolerant), "verified": k["verified"]}
+        for k in person["keys"]
+    ]
     return {
         "name": person["name"],
         "kind": person["kind"],
@@ -254,7 +272,11 @@ def host_of(name: str, host: dict[str, Any], groups: Mapping[str, Any], policy: 
     ssh = host["ssh"]
     host_key = ssh.get("host_key")
     networks = [
-        {"name": n["name"], "interface": n["interface"], "addresses": [a] if isinstance(a := n.get("address"), str) else a or []}
+        {
+            "name": n["name"],
+            "interface": n["interface"],
+            "addresses": [a] if isinstance(a := n.get("address"), str) else a or [],
+        }
         for n in host["networks"]
     ]
     return {
@@ -269,11 +291,13 @@ def host_of(name: str, host: dict[str, Any], groups: Mapping[str, Any], policy: 
         "forwards": host["forwards"],
         "console": host.get("console", policy["access"]["console"]),
         "window": host.get("window"),
-        "groups": sorted(group for group, members in groups.items() if name in members and group not in {"all", "ungrouped"}),
+        "groups": sorted(
+            group for group, members in groups.items() if name in members and group not in {"all", "ungrouped"}
+        ),
     }
 
 
-def catalogue(raw: Any, schema: Mapping[str, Any], tolerant: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 a filter's option
+def catalogue(raw: Any, schema: Mapping[str, Any], tolerant: bool = False) -> dict[str, Any]:
     """Return the normalised catalogue of an environment: {people, services, policy, hosts}.
 
     raw: {people, services, policy, hosts: {name: host}, groups: {name: [host]}} as the inventory has it.
@@ -287,10 +311,16 @@ def catalogue(raw: Any, schema: Mapping[str, Any], tolerant: bool = False) -> di
         data = repaired(data, check)
     elif (error := next(check.iter_errors(data), None)) is not None:
         where = ".".join(str(step) for step in error.absolute_path) or "the inventory"
-        raise AnsibleFilterError(f"catalogue: {where} is malformed ({error.validator}): preflight names every such mistake")
+        raise AnsibleFilterError(
+            f"catalogue: {where} is malformed ({error.validator}): preflight names every such mistake"
+        )
     data = filled(whole, data, whole)
     groups = plain(raw.get("groups") or {}) if isinstance(raw, Mapping) else {}
-    groups = {k: [h for h in v if isinstance(h, str)] for k, v in groups.items() if isinstance(v, list)} if isinstance(groups, dict) else {}
+    groups = (
+        {k: [h for h in v if isinstance(h, str)] for k, v in groups.items() if isinstance(v, list)}
+        if isinstance(groups, dict)
+        else {}
+    )
     data["policy"]["access"].setdefault("console", None)
 
     def place(targets: Any) -> list[str]:
@@ -307,7 +337,11 @@ def catalogue(raw: Any, schema: Mapping[str, Any], tolerant: bool = False) -> di
         rest["hosts"] = place(service["on"])
         rest["listen"] = [{**item, "from": listed(item["from"])} for item in service["listen"]]
         edge = service.get("edge")
-        rest["edge"] = {"hosts": place(edge["on"]), "domains": sorted(edge.get("domains") or [])} if edge else {"hosts": [], "domains": []}
+        rest["edge"] = (
+            {"hosts": place(edge["on"]), "domains": sorted(edge.get("domains") or [])}
+            if edge
+            else {"hosts": [], "domains": []}
+        )
         if service.get("database"):
             rest["database"] = {**service["database"], "hosts": place(service["database"]["on"])}
             del rest["database"]["on"]

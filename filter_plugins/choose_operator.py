@@ -11,7 +11,11 @@ def choose_operator(cat: Any, asked: str, local: str) -> str:
     asked: what the caller said (taken as it is, for preflight to judge). Otherwise the name of the `local` account,
     when an admin is declared by that name; otherwise the only declared admin.
     """
-    admins = [p["name"] for p in cat["people"] if p["kind"] == "person" and any(right["kind"] == "admin" for right in p["rights"])]
+    admins = [
+        p["name"]
+        for p in cat["people"]
+        if p["kind"] == "person" and any(right["kind"] == "admin" for right in p["rights"])
+    ]
     if asked:
         return str(asked)
     if local in admins:

@@ -23,7 +23,11 @@ CONNECTION = {
     "ansible_ssh_user": "host.ssh.first_user for the first run; later runs log in as the operator",
 }
 TYPES = {
-    "string": "a text", "integer": "a whole number, without quotes", "array": "a list", "object": "keys with values", "boolean": "true or false"
+    "string": "a text",
+    "integer": "a whole number, without quotes",
+    "array": "a list",
+    "object": "keys with values",
+    "boolean": "true or false",
 }
 
 
@@ -36,7 +40,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {{True: "on", False: "off"}.get(k, str(k)) if isinstance(k, bool) else str(k): plain(value[k]) for k in value}
+        return {
+            {True: "on", False: "off"}.get(k, str(k)) if isinstance(k, bool) else str(k): plain(value[k]) for k in value
+        }
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [plain(item) for item in value]
     return str(value)
@@ -67,7 +73,9 @@ def is_name(text: str) -> bool:
 
 def is_source(text: str) -> bool:
     """Tell whether `text` is a network, an address, or could be the name of a host or group."""
-    return is_cidr(text) or (re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) is not None and is_name(text) and text != "any")
+    return is_cidr(text) or (
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) is not None and is_name(text) and text != "any"
+    )
 
 
 def is_day(text: str) -> bool:
@@ -80,10 +88,16 @@ def is_day(text: str) -> bool:
 
 def is_host_port(text: str) -> bool:
     """Tell whether `text` is host:port, an IPv6 address being in brackets."""
-    found = re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9_.-]+)):(?P<port>[1-9][0-9]{0,4})", text, re.ASCII)
+    found = re.fullmatch(
+        r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9_.-]+)):(?P<port>[1-9][0-9]{0,4})", text, re.ASCII
+    )
     if found is None or int(found["port"]) > 65535:
         return False
-    return (is_ip(found["six"]) and ":" in found["six"]) if found["six"] else (is_ip(found["host"]) or is_name(found["host"]))
+    return (
+        (is_ip(found["six"]) and ":" in found["six"])
+        if found["six"]
+        else (is_ip(found["host"]) or is_name(found["host"]))
+    )
 
 
 FORMATS: dict[str, Callable[[str], bool]] = {
@@ -113,9 +127,11 @@ def environment(raw: Any) -> dict[str, Any]:
 def validator(schema: dict[str, Any]) -> Any:
     """Return a JSON Schema validator that knows our formats, and in which no pattern lets a line break through."""
     try:
-        import jsonschema  # noqa: PLC0415  the message below is worth more than a traceback
+        import jsonschema
     except ImportError as error:
-        raise AnsibleFilterError("holdfast needs the Python package jsonschema beside Ansible: run `make setup`") from error
+        raise AnsibleFilterError(
+            "holdfast needs the Python package jsonschema beside Ansible: run `make setup`"
+        ) from error
 
     def pattern(_self: Any, expression: str, text: Any, _schema: Any) -> Any:
         if isinstance(text, str) and ("\n" in text or re.search(expression, text) is None):
@@ -170,7 +186,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
 def branch(error: Any) -> Any:
     """Return the error of that alternative of an anyOf which has the value's own type, or the error itself."""
     if error.validator == "anyOf":
-        wanted = {str: "string", list: "array"}.get(type(error.instance))
+        wanted = "array" if isinstance(error.instance, list) else "string"
         of_type = [e for e in error.context if error.validator_value[e.schema_path[0]].get("type") == wanted]
         if wanted == "array" and of_type:
             return min(of_type, key=lambda e: [str(step) for step in e.absolute_path])
@@ -213,13 +229,22 @@ def shape_mistakes(data: dict[str, Any], check: Any) -> Iterator[dict[str, str]]
             for missing in (name for name in error.validator_value if name not in error.instance):
                 part = error.schema.get("properties", {}).get(missing, {})
                 example = (part.get("examples") or [None])[0]
-                fix = "write verified: {by: NAME, on: YYYY-MM-DD}" if missing == "verified" else f"add it, for example {missing}: {shown(example)}"
+                fix = (
+                    "write verified: {by: NAME, on: YYYY-MM-DD}"
+                    if missing == "verified"
+                    else f"add it, for example {missing}: {shown(example)}"
+                )
                 yield mistake(entry, f"{key}.{missing}" if key else missing, "nothing", fix)
         elif "propertyNames" in error.absolute_schema_path:
             yield mistake(entry, f"{key}.{shown(error.instance)}", "an impossible name", fix_for(error))
         elif rule == "oneOf":
             kinds = [name for branch in error.validator_value for name in branch["required"]]
-            yield mistake(entry, key, ", ".join(name for name in kinds if name in error.instance) or "none of them", fix_for(error))
+            yield mistake(
+                entry,
+                key,
+                ", ".join(name for name in kinds if name in error.instance) or "none of them",
+                fix_for(error),
+            )
         else:
             # An environment may hold a secret by mistake: its values are not repeated.
             yield mistake(entry, key, "(not shown)" if ".env" in f".{key}" else shown(error.instance), fix_for(error))
@@ -242,13 +267,17 @@ def data_mistakes(raw: Any, schema: Mapping[str, Any]) -> list[dict[str, str]]:
     data = environment(raw)
     found += shape_mistakes(data, validator(whole_schema(schema)))
     if data["hosts"] == {}:
-        found.append(mistake("inventory", "hosts", "none", "declare at least one host, with `host` in its host_vars file"))
+        found.append(
+            mistake("inventory", "hosts", "none", "declare at least one host, with `host` in its host_vars file")
+        )
     names = raw.get("variables")
     for host, variables in names.items() if isinstance(names, Mapping) else ():
         held = {str(name) for name in variables} if isinstance(variables, Sequence) else set()
         # Once the contact role has found the login in this run, it sets these itself.
         for name in sorted(set(CONNECTION) & held) if "holdfast_contact" not in held else ():
-            found.append(mistake(f"host {host}", name, "set in the inventory", f"remove it and write {CONNECTION[name]}"))
+            found.append(
+                mistake(f"host {host}", name, "set in the inventory", f"remove it and write {CONNECTION[name]}")
+            )
     return sorted(found, key=lambda item: (item["entry"], item["key"], item["value"]))
 
 

@@ -11,7 +11,7 @@ def admits(cat: Any, sources: list[str], address: str) -> bool:
     """Tell whether `sources` (any, networks, hosts, groups) let `address` in. A link-local zone is left off."""
     if "any" in sources:
         return True
-    here = ipaddress.ip_address(address.split("%")[0])
+    here = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     if isinstance(here, ipaddress.IPv6Address) and here.ipv4_mapped:
         here = here.ipv4_mapped
     texts = list(sources)
@@ -28,7 +28,9 @@ def admits(cat: Any, sources: list[str], address: str) -> bool:
     return False
 
 
-def door_mistakes(cat: Any, host: str, operator: str, contact: Mapping[str, Any], today: str, password: bool = True) -> list[str]:  # noqa: FBT001, FBT002, PLR0913 a filter's options
+def door_mistakes(
+    cat: Any, host: str, operator: str, contact: Mapping[str, Any], today: str, password: bool = True
+) -> list[str]:
     """Return why the next run could not log in to `host` as `operator`, a text each. Empty when the door is proved.
 
     contact: {user, port, key_fingerprint, source_address} of the present connection. today: 'YYYY-MM-DD', UTC.
@@ -49,9 +51,13 @@ def door_mistakes(cat: Any, host: str, operator: str, contact: Mapping[str, Any]
     accepted = contact.get("key_fingerprint")
     declared = [f"{key['name']} {key['fingerprint']}" for key in person["keys"]]
     if not accepted:
-        found.append("the present connection used no key that is known, so nothing shows that the next one would be let in: log in with a key")
+        found.append(
+            "the present connection used no key that is known, so nothing shows that the next one would be let in: log in with a key"
+        )
     elif accepted not in {key["fingerprint"] for key in person["keys"]}:
-        found.append(f"the key of this connection, {accepted}, is none of {operator}'s: {', '.join(declared) or 'there is none'}")
+        found.append(
+            f"the key of this connection, {accepted}, is none of {operator}'s: {', '.join(declared) or 'there is none'}"
+        )
     address = contact.get("source_address")
     # A login over a jump host comes from there, whatever the person's own networks are.
     jump = cat["hosts"][host]["ssh"]["jump"]
@@ -59,7 +65,9 @@ def door_mistakes(cat: Any, host: str, operator: str, contact: Mapping[str, Any]
         if not admits(cat, [*person["from"], *([jump] if jump else [])], address):
             found.append(f"you come from {address}, and {operator}'s `from` admits {', '.join(person['from'])} only")
         if not admits(cat, cat["hosts"][host]["ssh"]["sources"], address):
-            found.append(f"you come from {address}, and host.ssh.sources of {host} admits {', '.join(cat['hosts'][host]['ssh']['sources'])} only")
+            found.append(
+                f"you come from {address}, and host.ssh.sources of {host} admits {', '.join(cat['hosts'][host]['ssh']['sources'])} only"
+            )
     return found
 
 

@@ -42,7 +42,9 @@ def sources_of(cat: Any, sources: list[str], network: str, reason: str) -> list[
                 if source in {"all", name, *host["groups"]}:
                     found |= set(addresses_on(host, network))
     if not found:
-        raise AnsibleFilterError(f"firewall_rules: {reason}: {', '.join(sources)} has no address on {network} to let in")
+        raise AnsibleFilterError(
+            f"firewall_rules: {reason}: {', '.join(sources)} has no address on {network} to let in"
+        )
     return collapsed(found)
 
 
@@ -59,7 +61,14 @@ def firewall_rules(cat: Any, host: str) -> list[dict[str, Any]]:
 
     def add(port: int, proto: str, network: str, sources: list[str], reason: str) -> None:
         for card in [None] if network == "public" else cards.get(network, []):
-            rule = {"port": port, "proto": proto, "interface": card, "public": card is None, "sources": sources, "reason": reason}
+            rule = {
+                "port": port,
+                "proto": proto,
+                "interface": card,
+                "public": card is None,
+                "sources": sources,
+                "reason": reason,
+            }
             old = rules.get((port, proto, card or ""))
             if old:  # several services behind one web server
                 rule["reason"] = ", ".join(sorted({*old["reason"].split(", "), reason}))
@@ -71,7 +80,13 @@ def firewall_rules(cat: Any, host: str) -> list[dict[str, Any]]:
         if host in service["hosts"]:
             for listener in service["listen"]:
                 network = listener["network"]
-                add(listener["port"], listener["proto"], network, sources_of(cat, listener["from"], network, reason), reason)
+                add(
+                    listener["port"],
+                    listener["proto"],
+                    network,
+                    sources_of(cat, listener["from"], network, reason),
+                    reason,
+                )
         if host in service["edge"]["hosts"]:
             for port in (80, 443):
                 add(port, "tcp", "public", [], reason)

@@ -42,11 +42,19 @@ def verdict(text: str) -> tuple[str, str, str] | None:
     words = text.split()
     better = "make an Ed25519 key: ssh-keygen -t ed25519"
     if "PRIVATE KEY" in text:
-        return "mistake", "(a private key, not shown)", "write the .pub file's line here, and replace the key: it is no secret any more"
+        return (
+            "mistake",
+            "(a private key, not shown)",
+            "write the .pub file's line here, and replace the key: it is no secret any more",
+        )
     if PLACEHOLDER in text:
         return "mistake", "the example's key", "write your own public key: nobody has the private half of this one"
     if not words or words[0] not in FIELDS:
-        return "mistake", words[0][:60] if words else "nothing", "write `type base64` without options in front; certificates are not taken"
+        return (
+            "mistake",
+            words[0][:60] if words else "nothing",
+            "write `type base64` without options in front; certificates are not taken",
+        )
     kind = words[0]
     if kind == "ssh-dss":
         return "mistake", "a DSA key", better
@@ -57,10 +65,18 @@ def verdict(text: str) -> tuple[str, str, str] | None:
     if len(fields) != FIELDS[kind] or fields[0] != kind.encode():
         return "mistake", f"{kind} in front of another kind of key", "copy the whole line of the .pub file"
     if kind.endswith("ed25519") or kind.startswith("sk-ssh"):
-        return None if len(fields[1]) == ED25519_BYTES else ("mistake", f"{kind} of a wrong length", "copy the whole line of the .pub file")
+        return (
+            None
+            if len(fields[1]) == ED25519_BYTES
+            else ("mistake", f"{kind} of a wrong length", "copy the whole line of the .pub file")
+        )
     if kind == "ssh-rsa":
         bits = int.from_bytes(fields[2], "big").bit_length()
-        return None if bits >= RSA_BITS else ("mistake", f"an RSA key of {bits} bits", f"{better}, or RSA from {RSA_BITS} bits")
+        return (
+            None
+            if bits >= RSA_BITS
+            else ("mistake", f"an RSA key of {bits} bits", f"{better}, or RSA from {RSA_BITS} bits")
+        )
     if kind.startswith("ecdsa"):
         return "warning", "an ECDSA key", f"legal, but weak where random numbers are: {better}"
     return None
@@ -81,17 +97,39 @@ def key_mistakes(cat: Any) -> list[dict[str, str]]:
         entry = f"person {person['name']}"
         for key in person["keys"]:
             if key["key"]:
-                judge(entry, f"keys[{key['name']}].key", key["key"], key["fingerprint"], f"person {person['name']}: {key['name']}")
+                judge(
+                    entry,
+                    f"keys[{key['name']}].key",
+                    key["key"],
+                    key["fingerprint"],
+                    f"person {person['name']}: {key['name']}",
+                )
             if person["factors"] == "fido2" and key["type"] and not key["type"].startswith("sk-"):
                 fix = "use a key of a security key (ssh-keygen -t ed25519-sk -O verify-required), or set factors: key"
-                found.append({"level": "mistake", "entry": entry, "key": f"keys[{key['name']}].key", "value": key["type"], "fix": fix})
+                found.append(
+                    {
+                        "level": "mistake",
+                        "entry": entry,
+                        "key": f"keys[{key['name']}].key",
+                        "value": key["type"],
+                        "fix": fix,
+                    }
+                )
     for name, host in cat["hosts"].items():
         if isinstance(host, Mapping) and (text := host["ssh"]["host_key"]):
             judge(f"host {name}", "host.ssh.host_key", text, text, f"host {name}")
     for shared in holders.values():
         if len(shared) > 1:
             fix = "give each person, and each host, a key of its own"
-            found.append({"level": "mistake", "entry": shared[1].split(":")[0], "key": "key", "value": f"the same key as {shared[0]}", "fix": fix})
+            found.append(
+                {
+                    "level": "mistake",
+                    "entry": shared[1].split(":")[0],
+                    "key": "key",
+                    "value": f"the same key as {shared[0]}",
+                    "fix": fix,
+                }
+            )
     return sorted(found, key=lambda item: (item["entry"], item["key"], item["value"]))
 
 

@@ -10,9 +10,7 @@ from typing import Any
 
 # Accounts and groups that Debian or holdfast makes itself.
 RESERVED = frozenset(
-    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup sshd messagebus "
-    "systemd-network systemd-resolve systemd-timesync systemd-coredump adm tty disk sudo shadow staff users holdfast-ssh holdfast-admin "
-    "none any all".split()
+    ["root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data", "backup", "list", "irc", "gnats", "nobody", "nogroup", "sshd", "messagebus", "systemd-network", "systemd-resolve", "systemd-timesync", "systemd-coredump", "adm", "tty", "disk", "sudo", "shadow", "staff", "users", "holdfast-ssh", "holdfast-admin", "none", "any", "all"]
 )
 
 
@@ -23,12 +21,20 @@ def mistake(entry: str, key: str, value: str, fix: str) -> dict[str, str]:
 
 def items(value: Any) -> list[Mapping[Any, Any]]:
     """Return the dicts of a list, and nothing of anything else."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, Sequence) and not isinstance(value, str) else []
+    return (
+        [item for item in value if isinstance(item, Mapping)]
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else []
+    )
 
 
 def texts(value: Any) -> list[str]:
     """Return the texts of a list, and nothing of anything else."""
-    return [str(item) for item in value if isinstance(item, str)] if isinstance(value, Sequence) and not isinstance(value, str) else []
+    return (
+        [str(item) for item in value if isinstance(item, str)]
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else []
+    )
 
 
 def part(value: Any, *steps: str) -> Any:
@@ -70,7 +76,9 @@ def twice(part_name: str, key: str, names: Iterable[str], fix: str) -> Iterator[
             yield mistake(part_name, key, f"{name}, {count} times", fix)
 
 
-def person_mistakes(person: Mapping[Any, Any], targets: set[str], services: list[str], people: list[str]) -> Iterator[dict[str, str]]:
+def person_mistakes(
+    person: Mapping[Any, Any], targets: set[str], services: list[str], people: list[str]
+) -> Iterator[dict[str, str]]:
     """Yield the mistakes in the names that one person's entry uses."""
     entry = f"person {person.get('name')}"
     if isinstance(name := person.get("name"), str) and name in RESERVED:
@@ -79,8 +87,12 @@ def person_mistakes(person: Mapping[Any, Any], targets: set[str], services: list
     if isinstance(owner := person.get("owner"), str):
         yield from unknown(entry, "owner", [owner], people, "a declared person")
     for number, right in enumerate(items(person.get("rights")), 1):
-        yield from unknown(entry, f"rights[{number}].on", texts(part(right, "on")), targets, "a host or group of the inventory")
-        yield from unknown(entry, f"rights[{number}].deploy", texts(right.get("deploy")), services, "a declared service")
+        yield from unknown(
+            entry, f"rights[{number}].on", texts(part(right, "on")), targets, "a host or group of the inventory"
+        )
+        yield from unknown(
+            entry, f"rights[{number}].deploy", texts(right.get("deploy")), services, "a declared service"
+        )
 
 
 def service_mistakes(service: Mapping[Any, Any], targets: set[str], hosts: set[str]) -> Iterator[dict[str, str]]:
@@ -106,7 +118,11 @@ def name_mistakes(raw: Any) -> list[dict[str, str]]:
     hosts = hosts if isinstance(hosts, Mapping) else {}
     groups = part(raw, "groups")
     names = {str(name) for name in hosts}
-    targets = names | {"all"} | {str(group) for group in (groups if isinstance(groups, Mapping) else {}) if group != "ungrouped"}
+    targets = (
+        names
+        | {"all"}
+        | {str(group) for group in (groups if isinstance(groups, Mapping) else {}) if group != "ungrouped"}
+    )
     found = [*twice("people", "name", named(people), "give each person one entry")]
     found += twice("services", "name", named(services), "give each service one entry")
     humans = named(p for p in people if p.get("kind", "person") == "person")
@@ -117,9 +133,13 @@ def name_mistakes(raw: Any) -> list[dict[str, str]]:
     for name, host in hosts.items():
         if isinstance(jump := part(host, "ssh", "jump"), str):
             found += unknown(f"host {name}", "host.ssh.jump", [jump], names, "a host of the inventory")
-        sources = [source for source in texts(part(host, "ssh", "sources")) if not is_network(source) and "/" not in source]
+        sources = [
+            source for source in texts(part(host, "ssh", "sources")) if not is_network(source) and "/" not in source
+        ]
         found += unknown(f"host {name}", "host.ssh.sources", sources, targets, "a host or group of the inventory")
-        found += twice(f"host {name}", "host.networks", named(items(part(host, "networks"))), "give each network card its own name")
+        found += twice(
+            f"host {name}", "host.networks", named(items(part(host, "networks"))), "give each network card its own name"
+        )
     return sorted(found, key=lambda item: (item["entry"], item["key"], item["value"]))
 
 

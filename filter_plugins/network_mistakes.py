@@ -36,8 +36,14 @@ def address_mistakes(hosts: dict[str, Any]) -> Iterator[dict[str, str]]:
     claimed: dict[tuple[Any, ...], str] = {}
     for name, host in hosts.items():
         entry, jump = f"host {name}", host["ssh"]["jump"]
-        claims = [(("address", same(host["address"]), jump, host["ssh"]["port"]), "host.address")] if host["address"] else []
-        claims += [((n["name"], same(a), None, None), f"host.networks[{n['name']}].address") for n in host["networks"] for a in n["addresses"]]
+        claims = (
+            [(("address", same(host["address"]), jump, host["ssh"]["port"]), "host.address")] if host["address"] else []
+        )
+        claims += [
+            ((n["name"], same(a), None, None), f"host.networks[{n['name']}].address")
+            for n in host["networks"]
+            for a in n["addresses"]
+        ]
         for claim, key in claims:
             other = claimed.setdefault(claim, name)
             if other != name:
@@ -46,7 +52,13 @@ def address_mistakes(hosts: dict[str, Any]) -> Iterator[dict[str, str]]:
         for network in host["networks"]:
             other = cards.setdefault(network["interface"], network["name"])
             if other != network["name"]:
-                yield finding("mistake", entry, f"host.networks[{network['name']}].interface", network["interface"], f"{other} has the same card")
+                yield finding(
+                    "mistake",
+                    entry,
+                    f"host.networks[{network['name']}].interface",
+                    network["interface"],
+                    f"{other} has the same card",
+                )
 
 
 def jump_mistakes(hosts: dict[str, Any]) -> Iterator[dict[str, str]]:
@@ -58,7 +70,9 @@ def jump_mistakes(hosts: dict[str, Any]) -> Iterator[dict[str, str]]:
             here = hosts[here]["ssh"]["jump"]
         if here == name:
             circle = " -> ".join([*way, name])
-            yield finding("mistake", f"host {name}", "host.ssh.jump", circle, "name a host that is reached without this one")
+            yield finding(
+                "mistake", f"host {name}", "host.ssh.jump", circle, "name a host that is reached without this one"
+            )
 
 
 def sources_of(hosts: dict[str, Any], source: str) -> list[str]:
@@ -77,13 +91,21 @@ def any_address(host: dict[str, Any]) -> bool:
     return is_ip(host["address"]) or any(network["addresses"] for network in host["networks"])
 
 
-def source_mistakes(hosts: dict[str, Any], entry: str, key: str, sources: list[str], network: str) -> Iterator[dict[str, str]]:
+def source_mistakes(
+    hosts: dict[str, Any], entry: str, key: str, sources: list[str], network: str
+) -> Iterator[dict[str, str]]:
     """Yield hosts that a source names and that have no address to let in."""
     for source in sources:
         for name in sources_of(hosts, source):
             if not addresses_on(hosts[name], network):
                 where = f"networks: [{{name: {network}, interface: ..., address: ...}}]"
-                yield finding("mistake", entry, key, source, f"{name} has no address on {network} to let in: write it in its host.{where}")
+                yield finding(
+                    "mistake",
+                    entry,
+                    key,
+                    source,
+                    f"{name} has no address on {network} to let in: write it in its host.{where}",
+                )
 
 
 def exposure_mistakes(cat: Any) -> Iterator[dict[str, str]]:
@@ -127,7 +149,11 @@ def network_mistakes(cat: Any) -> list[dict[str, str]]:
                 if not any_address(hosts[other]):
                     fix = f"{other} has no address to let in, a DNS name is none: write one in its host.networks"
                     found.append(finding("mistake", entry, "host.ssh.sources", source, fix))
-        limited = [p["name"] for p in cat["people"] if "any" not in p["from"] and any(name in right["on"] for right in p["rights"])]
+        limited = [
+            p["name"]
+            for p in cat["people"]
+            if "any" not in p["from"] and any(name in right["on"] for right in p["rights"])
+        ]
         if jump and limited and not any_address(jump):
             fix = f"write an address of the jump host in its host.networks: the keys of {', '.join(limited)} are bound to networks"
             found.append(finding("mistake", entry, "host.ssh.jump", host["ssh"]["jump"], fix))

@@ -6,8 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-STRONG = re.compile(r"\$(6\$(rounds=[0-9]{4,9}\$)?[./A-Za-z0-9]{8,16}\$[./A-Za-z0-9]{86}|g?y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]{8,86}\$[./A-Za-z0-9]{43})")
-KINDS = {"$1$": "an MD5 hash", "$2": "a bcrypt hash", "$5$": "a SHA-256 hash", "$6$": "a damaged SHA-512 hash", "$y$": "a damaged yescrypt hash"}
+STRONG = re.compile(
+    r"\$(6\$(rounds=[0-9]{4,9}\$)?[./A-Za-z0-9]{8,16}\$[./A-Za-z0-9]{86}|g?y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]{8,86}\$[./A-Za-z0-9]{43})"
+)
+KINDS = {
+    "$1$": "an MD5 hash",
+    "$2": "a bcrypt hash",
+    "$5$": "a SHA-256 hash",
+    "$6$": "a damaged SHA-512 hash",
+    "$y$": "a damaged yescrypt hash",
+}
 FIX = "write a SHA-512 or yescrypt hash: mkpasswd --method=yescrypt, or openssl passwd -6"
 
 
@@ -17,7 +25,10 @@ def kind_of(value: Any) -> str | None:
         return "nothing" if not value else "something that is no text"
     if STRONG.fullmatch(value):
         return None
-    return next((what for start, what in KINDS.items() if value.startswith(start)), "something that is no crypt hash (plain text?)")
+    return next(
+        (what for start, what in KINDS.items() if value.startswith(start)),
+        "something that is no crypt hash (plain text?)",
+    )
 
 
 def password_mistakes(cat: Any, hashes: Any, today: str) -> list[dict[str, str]]:
@@ -35,7 +46,12 @@ def password_mistakes(cat: Any, hashes: Any, today: str) -> list[dict[str, str]]
     needed: dict[str, str] = {}
     for person in cat["people"]:
         admin = any(right["kind"] == "admin" for right in person["rights"])
-        if person["kind"] == "person" and person["sudo"] == "password" and admin and not (person["until"] and person["until"] < str(today)):
+        if (
+            person["kind"] == "person"
+            and person["sudo"] == "password"
+            and admin
+            and not (person["until"] and person["until"] < str(today))
+        ):
             needed[person["name"]] = f"person {person['name']}"
     for name, host in cat["hosts"].items():
         if host["console"] not in {None, "none"}:
@@ -49,7 +65,13 @@ def password_mistakes(cat: Any, hashes: Any, today: str) -> list[dict[str, str]]
     known = {person["name"] for person in cat["people"]} | set(needed)
     if unused := sum(1 for name in hashes if name not in known):
         # Not named: a key of this dict may be a value in the wrong place.
-        tell("warning", "vault", "password_hashes", f"{unused} that nobody uses", "remove what belongs to no declared account")
+        tell(
+            "warning",
+            "vault",
+            "password_hashes",
+            f"{unused} that nobody uses",
+            "remove what belongs to no declared account",
+        )
     return sorted(found, key=lambda item: (item["entry"], item["key"]))
 
 

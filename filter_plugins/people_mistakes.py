@@ -21,7 +21,13 @@ def is_open(sources: list[str]) -> bool:
 
 
 def verified_mistakes(
-    entry: str, key: str, verified: Mapping[str, Any] | None, name: str, people: Mapping[str, Any], verifiers: list[str], today: str
+    entry: str,
+    key: str,
+    verified: Mapping[str, Any] | None,
+    name: str,
+    people: Mapping[str, Any],
+    verifiers: list[str],
+    today: str,
 ) -> Iterator[dict[str, str]]:
     """Yield why this verification cannot have happened in person."""
     if not verified:
@@ -29,17 +35,35 @@ def verified_mistakes(
     by, on = verified["by"], verified["on"]
     end = people[name]["until"]
     if on and on > today:
-        yield finding("mistake", entry, f"{key}.on", on, "write the day on which it happened: this one is in the future")
+        yield finding(
+            "mistake", entry, f"{key}.on", on, "write the day on which it happened: this one is in the future"
+        )
     elif on and end and on > end:
-        yield finding("mistake", entry, f"{key}.on", on, f"correct one of the two: this day is after the entry's end, {end}")
+        yield finding(
+            "mistake", entry, f"{key}.on", on, f"correct one of the two: this day is after the entry's end, {end}"
+        )
     if by == name:
-        yield finding("mistake", entry, f"{key}.by", by, "name another person, or add somebody outside `people` to policy.access.verifiers")
+        yield finding(
+            "mistake",
+            entry,
+            f"{key}.by",
+            by,
+            "name another person, or add somebody outside `people` to policy.access.verifiers",
+        )
     elif by in people and people[by]["kind"] == "automation":
         yield finding("mistake", entry, f"{key}.by", by, "name a person: an automation cannot meet anybody")
     elif by in people and on and people[by]["until"] and on > people[by]["until"]:
-        yield finding("mistake", entry, f"{key}.on", on, f"have it verified again: {by} had ended on {people[by]['until']}")
+        yield finding(
+            "mistake", entry, f"{key}.on", on, f"have it verified again: {by} had ended on {people[by]['until']}"
+        )
     elif by and by not in people and by not in verifiers:
-        yield finding("mistake", entry, f"{key}.by", by, "name a person of `people` or of policy.access.verifiers: this one is unknown")
+        yield finding(
+            "mistake",
+            entry,
+            f"{key}.by",
+            by,
+            "name a person of `people` or of policy.access.verifiers: this one is unknown",
+        )
 
 
 def automation_mistakes(entry: str, person: Mapping[str, Any], people: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -52,9 +76,17 @@ def automation_mistakes(entry: str, person: Mapping[str, Any], people: Mapping[s
         fix = f"list the networks that it comes from: `any` is for deploy alone, and it may {', '.join(sorted(kinds - {'deploy'}))}"
         yield finding("mistake", entry, "from", ", ".join(person["from"]), fix)
     if person["factors"] != "key":
-        yield finding("mistake", entry, "factors", person["factors"], "write key: nobody is there to touch or type anything")
+        yield finding(
+            "mistake", entry, "factors", person["factors"], "write key: nobody is there to touch or type anything"
+        )
     if person["sudo"] == "password":
-        yield finding("mistake", entry, "sudo", "password", "write nopasswd, or better take the admin right away: nobody is there to type it")
+        yield finding(
+            "mistake",
+            entry,
+            "sudo",
+            "password",
+            "write nopasswd, or better take the admin right away: nobody is there to type it",
+        )
 
 
 def person_mistakes(entry: str, person: Mapping[str, Any], today: str) -> Iterator[dict[str, str]]:
@@ -65,7 +97,13 @@ def person_mistakes(entry: str, person: Mapping[str, Any], today: str) -> Iterat
         fix = "its door is closed: remove the entry, or verify again in person and write a new end"
         yield finding("warning", entry, "until", until, fix)
     if admin and not person["sudo"]:
-        yield finding("mistake", entry, "sudo", "nothing", f"write sudo: password and its hash in vault.password_hashes.{person['name']}")
+        yield finding(
+            "mistake",
+            entry,
+            "sudo",
+            "nothing",
+            f"write sudo: password and its hash in vault.password_hashes.{person['name']}",
+        )
     if person["sudo"] and not admin:
         yield finding("warning", entry, "sudo", person["sudo"], "remove it: it has no effect without the admin right")
     if not person["rights"]:
@@ -73,16 +111,32 @@ def person_mistakes(entry: str, person: Mapping[str, Any], today: str) -> Iterat
     elif not person["keys"]:
         yield finding("warning", entry, "keys", "none", "add a public key: without one there is no login")
     if person["factors"] == "totp":
-        yield finding("mistake", entry, "factors", "totp", "write fido2, or key: a one-time code is not asked for by this version")
+        yield finding(
+            "mistake", entry, "factors", "totp", "write fido2, or key: a one-time code is not asked for by this version"
+        )
     if person["kind"] == "person":
         if person["owner"]:
             yield finding("mistake", entry, "owner", person["owner"], "remove it, or write kind: automation")
         if admin and person["factors"] == "key":
-            yield finding("warning", entry, "factors", "key", "legal but weak for an admin: a stolen key file is enough; use factors: fido2")
+            yield finding(
+                "warning",
+                entry,
+                "factors",
+                "key",
+                "legal but weak for an admin: a stolen key file is enough; use factors: fido2",
+            )
         if admin and is_open(person["from"]):
-            yield finding("warning", entry, "from", ", ".join(person["from"]), "legal but weak for an admin: list networks where they are fixed")
+            yield finding(
+                "warning",
+                entry,
+                "from",
+                ", ".join(person["from"]),
+                "legal but weak for an admin: list networks where they are fixed",
+            )
     if admin and person["sudo"] == "nopasswd":
-        yield finding("warning", entry, "sudo", "nopasswd", "legal but weak: a stolen session is root; use sudo: password")
+        yield finding(
+            "warning", entry, "sudo", "nopasswd", "legal but weak: a stolen session is root; use sudo: password"
+        )
 
 
 def people_mistakes(cat: Any, today: str) -> list[dict[str, str]]:
@@ -100,9 +154,13 @@ def people_mistakes(cat: Any, today: str) -> list[dict[str, str]]:
         if person["kind"] == "automation":
             found += automation_mistakes(entry, person, people)
         for key in person["keys"]:
-            found += verified_mistakes(entry, f"keys[{key['name']}].verified", key["verified"], person["name"], people, verifiers, today)
+            found += verified_mistakes(
+                entry, f"keys[{key['name']}].verified", key["verified"], person["name"], people, verifiers, today
+            )
         for right in person["rights"]:
-            found += verified_mistakes(entry, f"rights[{right['kind']}].verified", right["verified"], person["name"], people, verifiers, today)
+            found += verified_mistakes(
+                entry, f"rights[{right['kind']}].verified", right["verified"], person["name"], people, verifiers, today
+            )
     return sorted(found, key=lambda item: (item["entry"], item["key"], item["value"]))
 
 

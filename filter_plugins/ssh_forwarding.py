@@ -22,7 +22,12 @@ def ssh_forwarding(cat: Any, host: str, today: str) -> list[dict[str, Any]]:
     opens what it names; the name of a host of the inventory opens its addresses too. today: 'YYYY-MM-DD', UTC.
     """
     behind = [other for other in cat["hosts"].values() if other["ssh"]["jump"] == host]
-    jumps = {target(a, other["ssh"][port]) for other in behind for port in ("port", "first_port") for a in addresses_of(other)}
+    jumps = {
+        target(a, other["ssh"][port])
+        for other in behind
+        for port in ("port", "first_port")
+        for a in addresses_of(other)
+    }
     found = []
     for person in cat["people"]:
         rights = [right for right in person["rights"] if host in right["on"] and right["kind"] in {"forward", "jump"}]

@@ -22,7 +22,10 @@ def ssh_sources(cat: Any, host: str) -> list[str]:
     texts: list[str] = []
     for source in sources:
         members = [member for name, member in cat["hosts"].items() if source in {"all", name, *member["groups"]}]
-        texts += [source, *(a for m in members for a in [m["address"], *(a for n in m["networks"] for a in n["addresses"])])]
+        texts += [
+            source,
+            *(a for m in members for a in [m["address"], *(a for n in m["networks"] for a in n["addresses"])]),
+        ]
     for text in texts:
         try:
             network = ipaddress.ip_network(text)

@@ -14,7 +14,8 @@ def sudo_rules(cat: Any, host: str, today: str) -> list[dict[str, Any]]:
     rules = {
         person["name"]: person["sudo"] == "nopasswd"
         for person in cat["people"]
-        if person["until"] >= str(today) and any(right["kind"] == "admin" and host in right["on"] for right in person["rights"])
+        if person["until"] >= str(today)
+        and any(right["kind"] == "admin" and host in right["on"] for right in person["rights"])
     }
     if console not in {None, "none"} and all(person["name"] != console for person in cat["people"]):
         rules[console] = False

@@ -1,0 +1,203 @@
+"""Each mistake by itself: it is found, named by entry and key, and comes with a fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.filters.support import FILTERS, SCHEMA, SEEN, TODAY, ed25519, rsa
+
+HASHES = {"alice": "$6$saltsaltsalt$" + "a" * 86, "rescue": "$y$j9T$saltsalt$" + "a" * 43}
+
+
+def findings(raw: Any, hashes: Any = None, operator: str = "alice", hosts: Any = ("web1", "db1"), today: str = TODAY) -> list[dict[str, str]]:
+    """Return what all filters of preflight find."""
+    cat = FILTERS["catalogue"](raw, SCHEMA, tolerant=True)
+    found: list[dict[str, str]] = FILTERS["data_mistakes"](raw, SCHEMA) + FILTERS["name_mistakes"](raw)
+    found += FILTERS["key_mistakes"](cat) + FILTERS["people_mistakes"](cat, today) + FILTERS["admin_mistakes"](cat, today, operator, hosts)
+    found += FILTERS["network_mistakes"](cat) + FILTERS["password_mistakes"](cat, HASHES if hashes is None else hashes, today)
+    return found
+
+
+def mistakes(raw: Any, **more: Any) -> list[dict[str, str]]:
+    return [item for item in findings(raw, **more) if item["level"] == "mistake"]
+
+
+def warnings(raw: Any, **more: Any) -> list[dict[str, str]]:
+    return [item for item in findings(raw, **more) if item["level"] == "warning"]
+
+
+def test_a_good_inventory_has_no_mistake(raw: dict[str, Any]) -> None:
+    assert mistakes(raw) == []
+    assert FILTERS["catalogue"](raw, SCHEMA)["hosts"].keys() == raw["hosts"].keys()
+
+
+def alice(raw: Any) -> Any:
+    return raw["people"][0]
+
+
+def set_in(target: Callable[[Any], Any], **values: Any) -> Callable[[Any], None]:
+    def change(raw: Any) -> None:
+        target(raw).update(values)
+
+    return change
+
+
+def key(raw: Any) -> Any:
+    return alice(raw)["keys"][0]
+
+
+def right(raw: Any) -> Any:
+    return alice(raw)["rights"][0]
+
+
+def blog(raw: Any) -> Any:
+    return raw["services"][0]
+
+
+def listener(raw: Any) -> Any:
+    return blog(raw)["listen"][0]
+
+
+def host(name: str) -> Callable[[Any], Any]:
+    return lambda raw: raw["hosts"][name]
+
+
+def ci(raw: Any) -> Any:
+    return raw["people"][2]
+
+
+def add_service(**service: Any) -> Callable[[Any], None]:
+    return lambda raw: raw["services"].append({"name": "other", "on": ["web1"], **service})
+
+
+def whole(**values: Any) -> Callable[[Any], None]:
+    return set_in(lambda raw: raw, **values)
+
+
+CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
+    (set_in(alice, untill="2027-01-01"), "person alice", "untill", "did you mean until?"),
+    (set_in(alice, keys="x"), "person alice", "keys", "write a list"),
+    (set_in(alice, until="2027-02-30"), "person alice", "until", "date that exists"),
+    (lambda raw: alice(raw).pop("until"), "person alice", "until", "add it"),
+    (set_in(alice, name="Alice"), "person Alice", "name", "small letter"),
+    (set_in(alice, name="alice\n"), "person alice ", "name", "small letter"),
+    (set_in(alice, sudo="pasword"), "person alice", "sudo", "did you mean password?"),
+    (lambda raw: alice(raw).pop("sudo"), "person alice", "sudo", "password"),
+    (lambda raw: key(raw).pop("verified"), "person alice", "keys[a].verified", "write verified"),
+    (set_in(key, verified={"by": "alice", "on": "2026-11-02"}), "person alice", "keys[a].verified.by", "another person"),
+    (set_in(key, verified={"by": "zoe", "on": "2026-11-02"}), "person alice", "keys[a].verified.by", "unknown"),
+    (set_in(key, verified={"by": "ci", "on": "2026-11-02"}), "person alice", "keys[a].verified.by", "automation"),
+    (set_in(key, verified={"by": "bob", "on": "2026-12-02"}), "person alice", "keys[a].verified.on", "future"),
+    (set_in(right, verified={"by": "bob", "on": "2026-12-02"}), "person alice", "rights[admin].verified.on", "future"),
+    (set_in(lambda raw: raw["people"][1], until="2026-10-01"), "person alice", "keys[a].verified.on", "had ended"),
+    (set_in(key, key=rsa(2048)), "person alice", "keys[a].key", "3072"),
+    (set_in(key, key="ssh-dss AAAAB3NzaC1kc3M="), "person alice", "keys[a].key", "Ed25519"),
+    (set_in(key, key="ssh-ed25519 AAAA*"), "person alice", "keys[a].key", "whole line"),
+    (set_in(key, key=ed25519(2)), "person bob", "key", "of its own"),
+    (set_in(key, key=ed25519(1).replace("ssh-ed25519 ", "ssh-rsa ")), "person alice", "keys[a].key", "whole line"),
+    (set_in(alice, factors="fido2"), "person alice", "keys[a].key", "security key"),
+    (set_in(right, login=True), "person alice", "rights[1]", "exactly one"),
+    (set_in(right, on=["wbe"]), "person alice", "rights[1].on", "did you mean web?"),
+    (set_in(alice, **{"from": ["198.51.100.7/24"]}), "person alice", "from[1]", "198.51.100.0/24"),
+    (set_in(alice, until="2026-11-30"), "host web1", "admin", "key and an end in the future"),
+    (set_in(alice, owner="bob"), "person alice", "owner", "automation"),
+    (lambda raw: ci(raw).pop("owner"), "automation ci", "owner", "answers"),
+    (set_in(ci, owner="zoe"), "person ci", "owner", "declared person"),
+    (set_in(lambda raw: ci(raw)["rights"][0], deploy=["blg"]), "person ci", "rights[1].deploy", "did you mean blog?"),
+    (lambda raw: ci(raw)["rights"].append({"login": True, "on": ["web"], "verified": SEEN}), "automation ci", "from", "deploy alone"),
+    (lambda raw: raw["people"].append(dict(alice(raw))), "people", "name", "one entry"),
+    (lambda raw: raw["services"].append(dict(blog(raw))), "services", "name", "one entry"),
+    (set_in(blog, on=["webb"]), "service blog", "on", "did you mean web?"),
+    (set_in(listener, port=0), "service blog", "listen[1].port", "1 to 65535"),
+    (set_in(listener, port="8001"), "service blog", "listen[1].port", "without quotes"),
+    (set_in(listener, network="backend2"), "service blog", "listen[1].network", "one of: public"),
+    (set_in(listener, **{"from": ["10.0.0.1/8"]}), "service blog", "listen[1].from[1]", "network such as"),
+    (add_service(listen=[{"port": 8001, "network": "backend"}]), "service other", "listen[1].port", "belongs to service blog"),
+    (add_service(listen=[{"port": 22}]), "service other", "listen[1].port", "belongs to SSH"),
+    (add_service(on=["lb1"], listen=[{"port": 443}]), "service other", "listen[1].port", "web server"),
+    (set_in(host("web1"), address="203.0.113.300"), "host web1", "host.address", "IPv4 address"),
+    (set_in(host("web1"), address="203.0.113.15"), "host web2", "host.address", "web1 has the same"),
+    (set_in(host("web1"), ssh={"jump": "web1"}), "host web1", "host.ssh.jump", "without this one"),
+    (set_in(host("web1"), ssh={"jump": "web3"}), "host web1", "host.ssh.jump", "did you mean web"),
+    (set_in(host("bastion"), ssh={"jump": "db1"}), "host db1", "host.ssh.jump", "without this one"),
+    (set_in(host("web1"), ssh={"host_key": rsa(2048)}), "host web1", "host.ssh.host_key", "3072"),
+    (set_in(host("web1"), ssh={"jump": "lb1"}), "operator", "rights", "jump: true"),
+    (lambda raw: host("web1")(raw).pop("console"), "host web1", "host.console", "console: none"),
+    (set_in(host("web1"), console="bob"), "host web1", "host.console", "admin right"),
+    (set_in(host("web1"), console="root"), "host web1", "host.console", "break-glass"),
+    (lambda raw: raw["variables"]["web1"].append("ansible_host"), "host web1", "ansible_host", "host.address"),
+    (whole(policy={"guard": {"seconds": 55}}), "policy", "guard.seconds", "more than 55"),
+    (whole(policy={"acces": {}}), "policy", "acces", "did you mean access?"),
+    (whole(people=[]), "operator", "operator", "say who you are"),
+    (whole(people="x"), "people", "", "write a list"),
+    (whole(hosts={}), "inventory", "hosts", "at least one"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "entry", "where", "fix"), CASES, ids=[f"{entry} {where} {fix}" for _, entry, where, fix in CASES])
+def test_a_mistake_is_named(raw: dict[str, Any], spoil: Callable[[Any], None], entry: str, where: str, fix: str) -> None:
+    spoil(raw)
+    found = mistakes(raw)
+    assert [item for item in found if item["entry"] == entry and item["key"] == where and fix in item["fix"]], found
+    assert all(set(item) == {"level", "entry", "key", "value", "fix"} and all(isinstance(v, str) for v in item.values()) for item in found)
+
+
+def test_one_misspelled_key_hides_nothing_else(raw: dict[str, Any]) -> None:
+    alice(raw)["form"] = "any"
+    key(raw)["key"] = rsa(1024)
+    listener(raw)["prto"] = "tcp"
+    assert {(item["entry"], item["key"]) for item in mistakes(raw)} == {
+        ("person alice", "form"), ("person alice", "keys[a].key"), ("service blog", "listen[1].prto")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spoil", "entry", "where"),
+    [
+        (set_in(alice, sudo="nopasswd"), "person alice", "sudo"),
+        (set_in(alice, **{"from": "any"}), "person alice", "from"),
+        (set_in(lambda raw: raw["people"][1], until="2026-11-30"), "person bob", "until"),
+        (set_in(alice, until="2026-12-20"), "host web1", "admin"),
+        (set_in(host("web1"), console="none"), "host web1", "host.console"),
+    ],
+)
+def test_what_is_legal_but_weak_is_warned_of(raw: dict[str, Any], spoil: Callable[[Any], None], entry: str, where: str) -> None:
+    spoil(raw)
+    assert mistakes(raw) == []
+    assert (entry, where) in {(item["entry"], item["key"]) for item in warnings(raw)}
+
+
+def test_a_lone_founder_is_verified_from_outside(raw: dict[str, Any]) -> None:
+    seen = {"by": "margaret", "on": "2026-11-02"}
+    raw["people"] = [dict(alice(raw), keys=[dict(key(raw), verified=seen)], rights=[{"admin": True, "on": ["all"], "verified": seen},
+                                                                                  {"jump": True, "on": ["bastion"], "verified": seen}])]  # fmt: skip
+    assert [item["key"] for item in mistakes(raw)] == ["keys[a].verified.by", "rights[admin].verified.by", "rights[jump].verified.by"]
+    raw["policy"] = {"access": {"verifiers": ["margaret"]}}
+    assert mistakes(raw) == []
+
+
+@pytest.mark.parametrize("value", ["$1$salt$hunter2hunter2", "hunter2", "$5$salt$abc", "$6$short", "", 5, ["hunter2"], {"hunter2": 1}, None, "!"])
+def test_a_weak_password_hash_is_named_and_never_shown(raw: dict[str, Any], value: Any) -> None:
+    found = mistakes(raw, hashes={**HASHES, "alice": value})
+    assert [(item["entry"], item["key"]) for item in found] == [("person alice", "vault.password_hashes.alice")]
+    assert "hunter2" not in str(found)
+
+
+def test_a_missing_password_hash_is_a_mistake(raw: dict[str, Any]) -> None:
+    assert {item["key"] for item in mistakes(raw, hashes={})} == {"vault.password_hashes.alice", "vault.password_hashes.rescue"}
+    assert "hunter2" not in str(findings(raw, hashes={**HASHES, "hunter2": "x"}))
+
+
+def test_a_private_key_is_never_shown(raw: dict[str, Any]) -> None:
+    key(raw)["key"] = "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2"
+    assert mistakes(raw)
+    assert "hunter2" not in str(findings(raw))
+
+
+def test_the_operator_must_be_admin_on_the_hosts_of_the_run(raw: dict[str, Any]) -> None:
+    right(raw)["on"] = ["web"]
+    assert not [item for item in mistakes(raw, hosts=["web1"]) if item["entry"] == "operator"]
+    assert [item["value"] for item in mistakes(raw, hosts=["web1", "lb1"]) if item["entry"] == "operator"] == ["alice on lb1"]
+    assert [item["value"] for item in mistakes(raw, operator="zoe") if item["entry"] == "operator"] == ["zoe"]

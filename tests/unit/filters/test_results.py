@@ -1,0 +1,180 @@
+"""What the filters make of an environment: right, sorted, and independent of the order in which it was written."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import date
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.filters.support import FILTERS, ROOT, SCHEMA, TODAY, ed25519, good
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "on", "keys", "x"]) | st.booleans(), inner, max_size=3),
+    max_leaves=12,
+)
+PER_HOST = {"accounts": (TODAY,), "authorized_keys": (TODAY,), "sudo_rules": (TODAY,), "ssh_forwarding": (TODAY,), "firewall_rules": ()}
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def catalogue(raw: Any) -> dict[str, Any]:
+    found: dict[str, Any] = FILTERS["catalogue"](raw, SCHEMA)
+    return found
+
+
+def run(name: str, raw: Any, *arguments: Any) -> Any:
+    return FILTERS[name](catalogue(raw), *arguments)
+
+
+def shuffled(value: Any, dice: random.Random) -> Any:
+    if isinstance(value, dict):
+        keys = list(value)
+        dice.shuffle(keys)
+        return {key: shuffled(value[key], dice) for key in keys}
+    if isinstance(value, list):
+        items = [shuffled(item, dice) for item in value]
+        dice.shuffle(items)
+        return items
+    return value
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of everything in `value`."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))] if path else [
+        place for key, item in inner for place in places(item, (key,))]  # fmt: skip
+
+
+def every_mistake(raw: Any) -> list[dict[str, str]]:
+    cat = FILTERS["catalogue"](raw, SCHEMA, tolerant=True)
+    json.dumps(cat)
+    found: list[dict[str, str]] = FILTERS["data_mistakes"](raw, SCHEMA) + FILTERS["name_mistakes"](raw)
+    found += FILTERS["key_mistakes"](cat) + FILTERS["people_mistakes"](cat, TODAY) + FILTERS["network_mistakes"](cat)
+    found += FILTERS["admin_mistakes"](cat, TODAY, "alice", ["web1"]) + FILTERS["password_mistakes"](cat, {}, TODAY)
+    assert FILTERS["mistakes_text"](found, "mistake") is not None
+    return found
+
+
+@SLOW
+@given(st.randoms(use_true_random=False))
+def test_the_order_in_the_inventory_does_not_matter(dice: random.Random) -> None:
+    raw = shuffled(good(), dice)
+    assert catalogue(raw)["people"] == catalogue(good())["people"]
+    for name, arguments in PER_HOST.items():
+        for host in good()["hosts"]:
+            assert run(name, raw, host, *arguments) == run(name, good(), host, *arguments)
+
+
+@SLOW
+@given(ANYTHING)
+def test_nothing_raises_on_arbitrary_data(value: Any) -> None:
+    for raw in (value, {"people": value}, {"services": [value]}, {"policy": value}, {"hosts": {"a": value}}, {"groups": value}, {"hosts": value}):
+        every_mistake(raw)
+
+
+@SLOW
+@given(st.data())
+def test_nothing_raises_when_one_place_is_spoiled(data: st.DataObject) -> None:
+    raw = good()
+    place = data.draw(st.sampled_from(places({key: raw[key] for key in ("people", "services", "hosts")})))
+    holder: Any = raw
+    for step in place[:-1]:
+        holder = holder[step]
+    holder[place[-1]] = data.draw(ANYTHING)
+    malformed = bool(FILTERS["data_mistakes"](raw, SCHEMA))
+    found = every_mistake(raw)
+    # What preflight lets pass, the strict catalogue and all other filters take too.
+    if any(item["level"] == "mistake" for item in found):
+        if malformed and raw["hosts"]:
+            with pytest.raises(AnsibleFilterError):
+                catalogue(raw)
+        return
+    for name, arguments in PER_HOST.items():
+        for host in raw["hosts"]:
+            assert isinstance(run(name, raw, host, *arguments), list)
+
+
+def test_yaml_reads_on_as_true_and_days_as_dates() -> None:
+    raw = good()
+    right = raw["people"][0]["rights"][0]
+    right[True] = right.pop("on")
+    raw["people"][0]["until"] = date(2027, 6, 30)
+    assert catalogue(raw) == catalogue(good())
+
+
+def test_an_automation_ends_with_its_owner() -> None:
+    assert next(person for person in catalogue(good())["people"] if person["name"] == "ci")["until"] == "2027-06-30"
+
+
+def test_accounts() -> None:
+    raw = good()
+    assert [(a["name"], a["kind"], a["sudo"], a["password"]) for a in run("accounts", raw, "web1", TODAY)] == [
+        ("alice", "person", "password", True), ("ci", "automation", None, False), ("rescue", "console", "password", True)]  # fmt: skip
+    assert "holdfast-ssh" not in run("accounts", raw, "web1", TODAY)[2]["groups"]
+    assert [a["name"] for a in run("accounts", raw, "web1", "2027-06-30")] == ["alice", "ci", "rescue"]
+    assert [a["name"] for a in run("accounts", raw, "web1", "2027-07-01")] == ["rescue"]
+    assert run("sudo_rules", raw, "web1", TODAY) == [{"name": "alice", "nopasswd": False}, {"name": "rescue", "nopasswd": False}]
+
+
+def test_authorized_keys() -> None:
+    keys = {item["name"]: item["lines"] for item in run("authorized_keys", good(), "bastion", TODAY)}
+    assert keys == {
+        "alice": [f'from="198.51.100.0/24",expiry-time="202707010000Z" {ed25519(1)} alice:a'],
+        "bob": [f'restrict,port-forwarding,command="/usr/sbin/nologin",expiry-time="202707010000Z" {ed25519(2)} bob:b'],
+    }
+    assert run("authorized_keys", good(), "web1", TODAY)[1]["lines"][0].startswith('restrict,expiry-time="202707010000Z" ')
+    # A login over the jump host comes from there.
+    assert '"10.0.0.11/32,198.51.100.0/24,203.0.113.11/32,fd00::11/128"' in run("authorized_keys", good(), "db1", TODAY)[0]["lines"][0]
+
+
+def test_forwarding() -> None:
+    found = {item["name"]: item["permit_open"] for item in run("ssh_forwarding", good(), "bastion", TODAY)}
+    assert {"203.0.113.12:2222", "203.0.113.12:22", "[fd00::12]:2222"} <= set(found["alice"])
+    assert {"db1:5432", "10.0.0.12:5432", "[fd00::12]:5432"} <= set(found["bob"])
+    assert run("ssh_forwarding", good(), "web1", TODAY) == []
+
+
+def test_firewall_rules() -> None:
+    assert run("firewall_rules", good(), "web1") == [
+        {"port": 8001, "proto": "tcp", "interface": "eth1", "public": False, "sources": ["10.0.0.13/32", "fd00::13/128"], "reason": "service blog"}]  # fmt: skip
+    assert [(r["port"], r["proto"], r["interface"], r["sources"]) for r in run("firewall_rules", good(), "lb1")] == [
+        (53, "udp", None, []), (80, "tcp", None, []), (443, "tcp", None, [])]  # fmt: skip
+    assert run("ssh_sources", good(), "db1") == ["10.0.0.11/32", "203.0.113.11/32", "fd00::11/128"]
+    assert run("ssh_sources", good(), "web1") == []
+
+
+def test_a_source_without_an_address_never_opens_the_port_to_all() -> None:
+    raw = good()
+    raw["hosts"]["lb1"]["networks"][1].pop("address")
+    with pytest.raises(AnsibleFilterError, match="no address on backend"):
+        run("firewall_rules", raw, "web1")
+
+
+def test_logins_and_operator() -> None:
+    assert run("login_candidates", good(), "db1", "alice") == [{"user": "alice", "port": 2222}, {"user": "root", "port": 22}]
+    assert [run("choose_operator", good(), *arguments) for arguments in (("zoe", "x"), ("", "alice"), ("", "x"))] == ["zoe", "alice", "alice"]
+
+
+def test_the_door_is_proved_on_paper() -> None:
+    cat = catalogue(good())
+    contact = {"user": "root", "port": 22, "key_fingerprint": cat["people"][0]["keys"][0]["fingerprint"], "source_address": "198.51.100.7"}
+    door = FILTERS["door_mistakes"]
+    assert door(cat, "web1", "alice", contact, TODAY) == []
+    assert "-K" in door(cat, "web1", "alice", contact, TODAY, password=False)[0]
+    assert "admits 198.51.100.0/24 only" in door(cat, "web1", "alice", {**contact, "source_address": "192.0.2.1"}, TODAY)[0]
+    assert "none of alice's" in door(cat, "web1", "alice", {**contact, "key_fingerprint": "SHA256:x"}, TODAY)[0]
+    assert "no admin right" in " ".join(door(cat, "web1", "bob", contact, TODAY))
+    assert "ended" in door(cat, "web1", "alice", contact, "2027-07-01")[0]
+    assert door(cat, "db1", "alice", {**contact, "source_address": "10.0.0.11"}, TODAY) == []
+    assert "host.ssh.sources" in door(cat, "db1", "alice", contact, TODAY)[0]
+    assert door(cat, "web1", "zoe", contact, TODAY)
+
+
+def test_every_filter_is_documented_beside_it() -> None:
+    assert {path.stem for path in (ROOT / "filter_plugins").glob("*.yml")} == set(FILTERS)
