@@ -79,7 +79,7 @@ attributes:
     support: full
   diff_mode:
     support: none
-author: [holdfast developers (@holdfast)]
+author: [holdfast]
 """
 
 EXAMPLES = r"""
