@@ -9,12 +9,13 @@ short_description: Find the login that works for a host, and look at the host on
 description:
   - Tries the last known good login first, then the candidates. A port that nobody listens on is no attempt; a second
     denied login ends the search.
-  - Pins the host key. A declared one is pinned before the first contact; without one the first key is trusted, shown and
-    marked so. Host key checking is never off, and a changed key is an error that shows both fingerprints.
+  - Pins the host key. A declared one is pinned before the first contact; without one the first key is trusted,
+    shown and marked so. Host key checking is never off, and a changed key is an error that shows both fingerprints.
   - Looks at the host with one shell command over one fresh login; the host needs no Python.
-  - Keeps the files C(known_hosts/HOST), C(.holdfast/ssh_config) and C(.holdfast/logins/HOST.json) in O(directory) on the
-    controller, in check mode too. Nothing on the host is changed.
-  - A host where nothing answers is unreachable, so that the other hosts finish. Anything but Debian 12 and 13 is refused.
+  - Keeps the files C(known_hosts/HOST), C(.holdfast/ssh_config) and C(.holdfast/logins/HOST.json) in O(directory)
+    on the controller, in check mode too. Nothing on the host is changed.
+  - A host where nothing answers is unreachable, so that the other hosts finish. Anything but Debian 12 and 13 is
+    refused.
 options:
   hosts:
     description: The hosts of the catalogue by name, with their address and ssh settings.
@@ -25,7 +26,8 @@ options:
     type: str
     required: true
   candidates:
-    description: Logins to try, the likeliest first. By default the operator's on the declared port, then the provider's.
+    description:
+      - Logins to try, the likeliest first. By default the operator's on the declared port, then the provider's.
     type: list
     elements: dict
     default: []

@@ -16,7 +16,10 @@ SPEC.loader.exec_module(fresh_login)
 
 A = "SHA256:" + "a" * 43
 B = "SHA256:" + "b" * 43
-JUMP_OK = f'debug1: Server host key: ssh-ed25519 {A}\ndebug1: Server accepts key: /k ED25519 {A} explicit\nAuthenticated to jump ([192.0.2.1]:22) using "publickey".\n'
+JUMP_OK = (
+    f"debug1: Server host key: ssh-ed25519 {A}\ndebug1: Server accepts key: /k ED25519 {A} explicit\n"
+    'Authenticated to jump ([192.0.2.1]:22) using "publickey".\n'
+)
 
 
 @pytest.mark.parametrize(
@@ -87,5 +90,7 @@ def test_the_last_server_in_the_chain_counts() -> None:
 
 def test_noise_of_ssh_is_taken_out() -> None:
     """What remains is what the host or sudo said."""
-    text = f"OpenSSH_9.2p1 Debian\r\n{JUMP_OK}sudo: no\r\nTransferred: sent 3, received 4 bytes\r\nBytes per second: sent 1\r\n"
+    text = (
+        f"OpenSSH_9.2p1 Debian\r\n{JUMP_OK}sudo: no\r\nTransferred: sent 3, received 4 bytes\r\nBytes per second: 1\r\n"
+    )
     assert fresh_login.without_noise(text) == "sudo: no"

@@ -1,0 +1,344 @@
+#!/usr/bin/python
+"""Create accounts before the guarded commit, and end the closed ones after it: each in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: accounts
+short_description: Create accounts and groups, or end closed accounts, in one call
+description:
+  - With O(state=present), missing groups and accounts are created and nothing else is touched. A new account has no
+    password and is in no supplementary group, so it opens no door. Memberships, expiry and passwords are
+    M(guard_commit)'s.
+  - With O(state=closed), accounts that M(guard_commit) has closed are ended. Their sessions are killed and their
+    crontab is removed; an account that this module created, or the provider's, is deleted, and its home directory
+    moved aside, for root only.
+  - Which accounts were created here is kept in C(/var/lib/holdfast/access/created.json).
+options:
+  state:
+    description: Which of the two.
+    type: str
+    choices: [present, closed]
+    default: present
+  groups:
+    description: System groups that shall exist.
+    type: list
+    elements: str
+    default: []
+  accounts:
+    description: Accounts that are declared. With O(state=closed) they are never ended.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {description: Account name., type: str, required: true}
+      shell: {description: Login shell., type: str, default: /bin/bash}
+  keep:
+    description: Undeclared accounts that stay untouched.
+    type: list
+    elements: str
+    default: []
+  first_user:
+    description: The provider's account, deleted as if it had been created here. Never root.
+    type: str
+    default: root
+  present_user:
+    description: Account of the present connection. It is never ended.
+    type: str
+    required: true
+author: [holdfast]
+"""
+
+EXAMPLES = r"""
+- name: Create the accounts
+  accounts:
+    groups: [holdfast-ssh, holdfast-admin]
+    accounts: [{name: alice}]
+    present_user: root
+"""
+
+RETURN = r"""
+did:
+  description: Each change in words (in check mode what would happen).
+  type: list
+  elements: str
+  returned: always
+undeclared:
+  description: Undeclared accounts that are not ended yet, closed or to be closed.
+  type: list
+  elements: str
+  returned: always
+foreign_sudo:
+  description: Rules outside holdfast's that grant sudo rights, with file and line.
+  type: list
+  elements: str
+  returned: with state present
+"""
+
+import contextlib
+import datetime
+import grp
+import json
+import os
+import pwd
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+RECORD = Path("/var/lib/holdfast/access/created.json")
+LONG_EXPIRED = "1"  # shadow(5) field 8 of an account that the guard has closed
+SESSION_SECONDS = 5.0  # time that the processes of a closed account get to end by themselves
+OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
+
+
+def human_uids() -> range:
+    """Return the range of uids that login.defs gives to people."""
+    bounds = {"UID_MIN": 1000, "UID_MAX": 60000}
+    with contextlib.suppress(OSError), Path("/etc/login.defs").open() as handle:
+        for line in handle:
+            words = line.split()
+            if len(words) == 2 and words[0] in bounds:
+                bounds[words[0]] = int(words[1], 0)
+    return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
+
+
+def undeclared_names(passwd: str, shadow: str, declared: set[str], humans: range) -> dict[str, bool]:
+    """Return the accounts that nobody declares, and whether each is closed (locked and expired).
+
+    :param passwd: text of /etc/passwd.
+    :param shadow: text of /etc/shadow.
+    :param declared: names that are declared or kept.
+    :param humans: the uids of people.
+    """
+    fields = {line.split(":", 1)[0]: line.split(":") for line in shadow.splitlines() if line.count(":") >= 7}
+    found = {}
+    for line in passwd.splitlines():
+        entry = line.split(":")
+        if len(entry) < 7 or entry[0] in declared or int(entry[2]) not in humans or entry[0] not in fields:
+            continue
+        state = fields[entry[0]]
+        found[entry[0]] = state[1].startswith(("!", "*")) and state[7] == LONG_EXPIRED
+    return dict(sorted(found.items()))
+
+
+def granting_rules(text: str) -> list[int]:
+    """Return the numbers of the lines in a sudoers file that give a right to others than root and sudo."""
+    found = []
+    joined = ""
+    start = 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        start = start if joined else number
+        if raw.endswith("\\"):
+            joined += raw[:-1] + " "
+            continue
+        line, joined = (joined + raw).strip(), ""
+        if not line or re.match(r"(#|@include|Defaults|(?:User|Runas|Host|Cmnd|Cmd)_Alias)", line):
+            continue
+        if "=" in line and not re.match(r"(root|%sudo)\s+ALL\s*=\s*\(ALL(\s*:\s*ALL)?\)\s*ALL$", line):
+            found.append(start)
+    return found
+
+
+def foreign_sudo() -> list[str]:
+    """Return ``file:line: rule`` of every sudo rule that is not ours."""
+    found = []
+    for path in [Path("/etc/sudoers"), *sorted(Path("/etc/sudoers.d").glob("*"))]:
+        if path == OWN_SUDOERS or "." in path.name or path.name.endswith("~"):  # sudo skips such names itself
+            continue
+        with contextlib.suppress(OSError), path.open(errors="replace") as handle:
+            text = handle.read()
+            lines = text.splitlines()
+            found += [f"{path}:{number}: {lines[number - 1].strip()}" for number in granting_rules(text)]
+    return found
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, empty when it is not there."""
+    try:
+        return path.read_text(errors="surrogateescape")
+    except FileNotFoundError:
+        return ""
+
+
+class Work:
+    """What a call does, or would do."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """:param module: the Ansible module."""
+        self.module = module
+        self.did: list[str] = []
+        self.created: set[str] = set()
+        with contextlib.suppress(ValueError):
+            self.created = set(json.loads(read(RECORD) or "[]"))
+
+    def run(self, *command: str, ok: tuple[int, ...] = (0,)) -> None:
+        """Run a command, unless in check mode; fail the module when it does."""
+        if self.module.check_mode:
+            return
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode not in ok:
+            self.module.fail_json(msg=f"{' '.join(command)}: {(done.stderr or done.stdout).strip()}", did=self.did)
+
+    def record(self) -> None:
+        """Keep the names of the accounts that were created here."""
+        text = json.dumps(sorted(self.created)) + "\n"
+        if self.module.check_mode or read(RECORD) == text:
+            return
+        RECORD.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = RECORD.with_suffix(".new")
+        with fresh.open("w") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        fresh.replace(RECORD)
+
+    def present(self, groups: list[str], accounts: list[dict[str, str]]) -> None:
+        """Create what is missing."""
+        known = {entry.gr_name for entry in grp.getgrall()}
+        for group in groups:
+            if group not in known:
+                self.did.append(f"create the group {group}")
+                self.run("groupadd", "--system", group)
+        for account in accounts:
+            name = account["name"]
+            try:
+                entry = pwd.getpwnam(name)
+            except KeyError:
+                self.did.append(f"create the account {name}")
+                self.created.add(name)
+                self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
+                own = ["--gid", name] if name in known else ["--user-group"]
+                self.run("useradd", "--create-home", *own, "--shell", account["shell"], "--password", "*", name)
+                if not self.module.check_mode:
+                    Path(pwd.getpwnam(name).pw_dir).chmod(0o700)
+                continue
+            if entry.pw_uid not in human_uids():
+                self.module.fail_json(
+                    msg=f"{name} is declared as a person, and is an account of the system on this host "
+                    f"(uid {entry.pw_uid}); choose another name",
+                    did=self.did,
+                )
+
+    def closed(self, names: list[str], first_user: str) -> None:
+        """End the accounts."""
+        for name in names:
+            self.end_sessions(name)
+            self.drop_crontab(name)
+            if name in self.created or name == first_user:
+                self.delete(name)
+
+    def end_sessions(self, name: str) -> None:
+        """End all that runs as the account: politely, then for good."""
+        uid = pwd.getpwnam(name).pw_uid
+        if not processes(uid):
+            return
+        self.did.append(f"end the sessions of {name}")
+        if self.module.check_mode:
+            return
+        subprocess.run(["loginctl", "disable-linger", name], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        subprocess.run(["loginctl", "terminate-user", name], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        end = time.monotonic() + SESSION_SECONDS
+        sign = signal.SIGTERM
+        while left := processes(uid):
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, sign)
+            time.sleep(0.2)
+            if time.monotonic() > end + SESSION_SECONDS:
+                self.module.fail_json(msg=f"processes of {name} do not end: {sorted(left)}", did=self.did)
+            if time.monotonic() > end:
+                sign = signal.SIGKILL
+
+    def drop_crontab(self, name: str) -> None:
+        """Remove what cron would run in the name of the account."""
+        path = Path("/var/spool/cron/crontabs") / name
+        if path.exists() or path.is_symlink():
+            self.did.append(f"remove the crontab of {name}")
+            if not self.module.check_mode:
+                path.unlink()
+
+    def delete(self, name: str) -> None:
+        """Move the home directory aside and delete the account."""
+        home = Path(pwd.getpwnam(name).pw_dir)
+        aside = f"{home}.closed-{datetime.datetime.now(datetime.UTC).date().isoformat()}"
+        self.did.append(f"delete the account {name}")
+        if home.is_dir() and not home.is_symlink() and home.parent == Path("/home"):
+            self.did.append(f"keep its home directory as {aside}, for root only")
+            if not self.module.check_mode:
+                number, target = 1, Path(aside)
+                while target.exists():
+                    number += 1
+                    target = Path(f"{aside}.{number}")
+                home.rename(target)
+                target.chmod(0o700)
+                os.chown(target, 0, 0)
+        self.run("userdel", "--force", name, ok=(0, 6, 12))
+        self.created.discard(name)
+        self.record()
+
+
+def processes(uid: int) -> set[int]:
+    """Return the ids of the processes that run as *uid* (sshd's session included)."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            text = (folder / "status").read_text()
+            state = re.search(r"^State:\s+(\S)", text, re.MULTILINE)
+            uids = re.search(r"^Uid:\s+(\d+)\s+(\d+)", text, re.MULTILINE)
+            if uids and str(uid) in uids.groups() and state and state[1] not in "ZX":
+                found.add(int(folder.name))
+    return found
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        {
+            "state": {"type": "str", "choices": ["present", "closed"], "default": "present"},
+            "groups": {"type": "list", "elements": "str", "default": []},
+            "accounts": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "shell": {"type": "str", "default": "/bin/bash"},
+                },
+            },
+            "keep": {"type": "list", "elements": "str", "default": []},
+            "first_user": {"type": "str", "default": "root"},
+            "present_user": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    args = module.params
+    work = Work(module)
+    declared = {account["name"] for account in args["accounts"]} | set(args["keep"])
+    undeclared = undeclared_names(read(Path("/etc/passwd")), read(Path("/etc/shadow")), declared, human_uids())
+    # An account that is closed and ended, but not ours to delete, waits for nothing.
+    ours = work.created | {args["first_user"]}
+    waiting = [
+        n for n, is_closed in undeclared.items() if not is_closed or n in ours or processes(pwd.getpwnam(n).pw_uid)
+    ]
+    names = [name for name in waiting if undeclared[name]]
+    result: dict[str, object] = {"undeclared": waiting}
+    if args["state"] == "present":
+        work.present(args["groups"], args["accounts"])
+        result["foreign_sudo"] = foreign_sudo()
+    elif args["present_user"] in names:
+        module.fail_json(
+            msg=f"{args['present_user']} is the account of this very session, and is closed: "
+            "log in as a declared admin first"
+        )
+    else:
+        work.closed(names, args["first_user"])
+        result["undeclared"] = [name for name in waiting if name not in names]
+    module.exit_json(changed=bool(work.did), did=work.did, **result)
+
+
+if __name__ == "__main__":
+    main()

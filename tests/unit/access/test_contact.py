@@ -1,0 +1,146 @@
+"""contact: candidates, pins, ssh_config and what the probe says."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import struct
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SPEC = importlib.util.spec_from_file_location("contact", ROOT / "action_plugins" / "contact.py")
+assert SPEC
+assert SPEC.loader
+contact = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(contact)
+
+
+def key(seed: int) -> str:
+    """Return a public key of the right shape."""
+    blob = struct.pack(">I", 11) + b"ssh-ed25519" + struct.pack(">I", 32) + bytes([seed]) * 32
+    return "ssh-ed25519 " + base64.b64encode(blob).decode()
+
+
+def host(address: str, **ssh: object) -> dict[str, object]:
+    """Return a host of the catalogue."""
+    return {"address": address, "ssh": {"port": 22, "first_user": "root", "first_port": 22, **ssh}}
+
+
+ALICE, ROOT_LOGIN = {"user": "alice", "port": 2222}, {"user": "root", "port": 22}
+
+
+def test_last_known_good_login_is_tried_first() -> None:
+    """It is not tried twice."""
+    assert contact.order_candidates([ALICE, ROOT_LOGIN], ROOT_LOGIN) == [ROOT_LOGIN, ALICE]
+    assert contact.order_candidates([ALICE, ROOT_LOGIN], None) == [ALICE, ROOT_LOGIN]
+    old_port = {"user": "alice", "port": 22}
+    assert contact.order_candidates([ALICE, ROOT_LOGIN], old_port) == [old_port, ALICE, ROOT_LOGIN]
+
+
+def test_another_operators_login_is_not_tried() -> None:
+    """It would be one failed attempt in vain."""
+    assert contact.order_candidates([ALICE, ROOT_LOGIN], {"user": "bob", "port": 22}) == [ALICE, ROOT_LOGIN]
+
+
+def test_jump_host_gets_both_logins() -> None:
+    """The operator's on the declared port, then the provider's."""
+    assert contact.default_candidates(host("h", port=2222), "alice") == [ALICE, ROOT_LOGIN]
+
+
+def test_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
+    """The fingerprints that are shown can be compared with the provider's."""
+    path = tmp_path / "k.pub"
+    path.write_text(key(7) + "\n")
+    shown = subprocess.run(["ssh-keygen", "-lf", str(path)], capture_output=True, text=True, check=True).stdout
+    assert contact.fingerprint(key(7)) == shown.split()[1]
+    with pytest.raises(ValueError, match="not a public key"):
+        contact.fingerprint("nonsense")
+
+
+def test_declared_key_is_pinned_once(tmp_path: Path) -> None:
+    """What the run pinned later is kept, until the declaration itself changes."""
+    path = tmp_path / "web1"
+    contact.Pins(path, "web1").declare(key(1))
+    pins = contact.Pins(path, "web1")
+    assert list(pins.fingerprints()) == [contact.fingerprint(key(1))]
+    rotated = path.read_text().replace(key(1), key(2))
+    path.write_text(rotated)
+    contact.Pins(path, "web1").declare(key(1) + " root@web1")
+    assert path.read_text() == rotated
+    contact.Pins(path, "web1").declare(key(3))
+    assert list(contact.Pins(path, "web1").fingerprints()) == [contact.fingerprint(key(3))]
+
+
+def test_declaring_the_key_of_the_first_use_keeps_the_pins(tmp_path: Path) -> None:
+    """Only the ground of trust changes."""
+    path = tmp_path / "web1"
+    path.write_text(f"web1 {key(1)} trusted on first use 2026-11-23\nweb1 {key(2)} read\n")
+    contact.Pins(path, "web1").declare(key(1))
+    assert len(contact.Pins(path, "web1").fingerprints()) == 2
+
+
+def test_first_use_is_marked(tmp_path: Path) -> None:
+    """A line that ssh has added gets its date, others keep theirs, twins go."""
+    path = tmp_path / "web1"
+    path.write_text(f"# declared: x\nweb1 {key(1)}\nweb1 {key(1)}\nweb1 {key(2)} read\n")
+    contact.Pins(path, "web1").annotate("2026-11-23")
+    assert path.read_text().splitlines() == [
+        "# declared: x", f"web1 {key(1)} trusted on first use 2026-11-23", f"web1 {key(2)} read"
+    ]  # fmt: skip
+
+
+def test_ssh_config_as_ssh_reads_it(tmp_path: Path) -> None:
+    """Names, jump hosts and paths with blanks and percent signs arrive."""
+    directory = tmp_path / "my inventory 5%"
+    directory.mkdir()
+    hosts = {"bastion": host("2001:db8::1"), "web1": host("192.0.2.1", port=2222, jump="bastion")}
+    logins = {"bastion": {"user": "root", "port": 22, "identity": "/k 1%"}}
+    path = directory / "ssh_config"
+    path.write_text(contact.render_ssh_config(hosts, logins, "alice", str(directory)))
+    shown = subprocess.run(["ssh", "-F", str(path), "-G", "web1"], capture_output=True, text=True, check=True).stdout
+    for line in ("hostname 192.0.2.1", "port 2222", "user alice", "hostkeyalias web1", "proxyjump bastion"):
+        assert line in shown.splitlines()
+    assert "stricthostkeychecking true" in shown or "stricthostkeychecking yes" in shown
+    shown = subprocess.run(["ssh", "-F", str(path), "-G", "bastion"], capture_output=True, text=True, check=True).stdout
+    assert "user root" in shown
+    assert "hostname 2001:db8::1" in shown
+
+
+def test_many_forks_write_one_file(tmp_path: Path) -> None:
+    """No half file is ever seen, and nothing is left behind."""
+    path = tmp_path / "ssh_config"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: contact.write(path, f"{n}\n" * 2000, 0o600), range(40)))
+    assert len(set(path.read_text().split())) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ssh_config"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not contact.write(path, path.read_text(), 0o600)
+
+
+def test_probe_runs_in_a_plain_shell() -> None:
+    """The real command, run here, tells uid, system and packages."""
+    command = contact.probe_command(["base-files", "no-such-package"], password=False)
+    said = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, check=True,
+        env={**os.environ, "SSH_CONNECTION": "fe80::1%eth0 5000 192.0.2.1 22"},
+    )  # fmt: skip
+    assert said.stderr == ""
+    found = contact.parse_probe("Welcome=you\n" + said.stdout, ["base-files", "no-such-package"])
+    assert found["uid"] == os.getuid()
+    assert found["source_address"] == "fe80::1"
+    assert "no-such-package" in found["packages_missing"]
+
+
+def test_probe_output_of_a_bare_host() -> None:
+    """What is not said is not there; what a profile prints before is ignored."""
+    text = "uid=5\nprobe=holdfast\nuid=1000\nconnection=192.0.2.9 1 192.0.2.1 22\nos_id=ubuntu\nsudo=asks\n"
+    found = contact.parse_probe(text + "package=sudo ii \npackage=nftables rc \n", ["sudo", "nftables"])
+    assert (found["uid"], found["python"], found["docker"], found["sudo"]) == (1000, False, False, "asks")
+    assert found["packages_missing"] == ["nftables"]
+    with pytest.raises(ValueError, match="did not run"):
+        contact.parse_probe("This account is not available.", [])
