@@ -31,7 +31,7 @@ CAPABILITIES = (
     "DAC_READ_SEARCH",
 )
 
-# Debian 12's podman asks for limits that a root without CAP_SYS_RESOURCE may not set, and its crun refuses hybrid cgroups.
+# Debian 12's podman asks for limits that a root without CAP_SYS_RESOURCE may not set; its crun refuses hybrid cgroups.
 PODMAN_CONF = """\
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4000:4000"]

@@ -29,7 +29,7 @@ KEEP_LABEL = "holdfast.keep"
 
 @dataclass
 class LabHost:
-    """One running host. ``address`` and ``address6`` are its public ones; ``address6`` is empty where IPv6 is missing."""
+    """One running host. ``address`` and ``address6`` are its public ones; the latter is empty without IPv6."""
 
     name: str
     release: str
@@ -43,7 +43,7 @@ class LabHost:
     def exec(
         self, argv: Sequence[str], *, check: bool = True, timeout: float = 60, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command on the host as root, past SSH: a provider's console, for planting and looking, not for the runs.
+        """Run a command on the host as root, past SSH: for planting and looking, not for the runs.
 
         ``timeout`` in seconds. Raises LabError on a non-zero exit while ``check`` is true.
         """
@@ -68,7 +68,7 @@ class LabHost:
         self.lab.hosts.pop(self.name, None)
 
     def restart(self, *, hard: bool = False, wait: bool = True) -> None:
-        """Boot the host again; ``hard`` cuts the power instead of shutting down. Addresses stay, /run and /tmp do not."""
+        """Boot the host again; ``hard`` cuts the power. Addresses stay, /run and /tmp do not."""
         if hard:
             self.engine.run("kill", "--signal", "KILL", self.container)
         else:
@@ -82,11 +82,12 @@ class LabHost:
         self.exec(["ip", "link", "set", "eth0", "down"])
 
     def plug(self) -> None:
-        """Plug the cable in again. The kernel forgot routes and the IPv6 address with the link, so they are set anew."""
+        """Plug the cable in again. The kernel forgot routes and IPv6 address with the link: set them anew."""
         v4, v6 = self.lab.network()
         script = f"ip link set eth0 up && ip route replace default via {v4[1]} dev eth0"
         if v6 and self.address6:
-            script += f"; ip -6 addr replace {self.address6}/{v6.prefixlen} dev eth0 nodad; ip -6 route replace default via {v6[1]} dev eth0"
+            script += f"; ip -6 addr replace {self.address6}/{v6.prefixlen} dev eth0 nodad"
+            script += f"; ip -6 route replace default via {v6[1]} dev eth0"
         self.exec(["sh", "-c", script])
 
     def commit(self, tag: str, *, keep: bool = False) -> str:
@@ -128,7 +129,8 @@ class LabHost:
         log = self.engine.run("logs", "--tail", "5", self.container, check=False)
         journal = self.exec(["journalctl", "-n", "5", "--no-pager", "-p", "warning"], check=False)
         raise LabError(
-            f"{self.name}: no SSH on {self.address} port {port} after {seconds:g} s\n{log.stdout}{log.stderr}{journal.stdout}"
+            f"{self.name}: no SSH on {self.address} port {port} after {seconds:g} s\n"
+            f"{log.stdout}{log.stderr}{journal.stdout}"
         )
 
 
@@ -270,7 +272,8 @@ class Lab:
             name = f"holdfast-{self.name}-{host}"
             done = self.engine.run(
                 "create", "--name", name, "--hostname", host, *label, "--label", f"holdfast.addresses={listed}",
-                "--network", self.network_name(), *self.address_options(*public), *self.engine.host_options(), *options, base, "/sbin/init",
+                "--network", self.network_name(), *self.address_options(*public),
+                *self.engine.host_options(), *options, base, "/sbin/init",
                 check=False, timeout=120,
             )  # fmt: skip
             if done.returncode == 0:
@@ -363,9 +366,12 @@ class Lab:
             v4, v6 = self.network()
             image = images.bare(release, self.engine)
             self.engine.run(
-                "run", "--detach", "--name", name, "--hostname", "outsider", "--label", f"{LABEL}={self.name}", "--init",
-                "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", "--network", self.network_name(),
-                *self.address_options(str(v4[250]), str(v6[250]) if v6 else ""), image, "sleep", "infinity",
+                "run", "--detach", "--name", name, "--hostname", "outsider",
+                "--label", f"{LABEL}={self.name}", "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW",
+                "--network", self.network_name(),
+                *self.address_options(str(v4[250]), str(v6[250]) if v6 else ""), image,
+                # A shell collects what is left of ended commands; `sleep` alone would not.
+                "sh", "-c", "while :; do sleep 3600 & wait; done",
             )  # fmt: skip
         return [*self.engine.command, "exec", "-i", name]
 
@@ -389,7 +395,7 @@ def down(name: str, engine: Engine) -> None:
 
 
 def make_key(path: Path, comment: str) -> Path:
-    """Make an ed25519 key pair without a passphrase at ``path`` unless it is there, and return the private one's path."""
+    """Make an ed25519 key pair without a passphrase at ``path`` unless it is there; return the private one's path."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]

@@ -23,7 +23,8 @@ RELEASES = ("bookworm", "trixie")
 
 # What a cloud image has and the hosts need to be reached and managed. No nftables: the firewall role brings it.
 PACKAGES = (
-    "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "python3", "python3-apt", "sudo", "iproute2", "procps", "ca-certificates",
+    "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "python3", "python3-apt", "sudo", "iproute2", "procps",
+    "ca-certificates",
 )  # fmt: skip
 
 # Host keys are made at the first boot, as cloud-init does; they must not lie in the image.
@@ -170,7 +171,8 @@ def _mmdebstrap(release: str, target: Path, mirror: str, security: str) -> None:
     log = cache_dir() / f"mmdebstrap-{release}.log"
     command = [
         "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--format=tar",
-        "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--customize-hook=printf '%s' \"$HOLDFAST_FINISH\" | chroot \"$1\" sh", release, str(target), *sources,
     ]  # fmt: skip
     # An inherited file limit of a million makes some package scripts walk all of it.
@@ -196,9 +198,9 @@ def _pull(engine: Engine, release: str, target: Path) -> None:
     done = engine.run("pull", source, check=False, timeout=180)
     if done.returncode:
         raise LabError(
-            f"cannot make a Debian {release} image: {engine.kind} cannot pull {source}, and there is no mmdebstrap with a Debian mirror here. "
-            "Install mmdebstrap and set HOLDFAST_MIRROR to a Debian mirror, or put an archive of such a system at "
-            f"{target.with_suffix('.tar')}"
+            f"cannot make a Debian {release} image: {engine.kind} cannot pull {source}, and mmdebstrap or a Debian mirror "
+            "is missing here. Install mmdebstrap and set HOLDFAST_MIRROR to a Debian mirror, or put an archive of such "
+            f"a system at {target.with_suffix('.tar')}"
         )
     script = (
         "export DEBIAN_FRONTEND=noninteractive; set -e; apt-get -qq update; "

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
@@ -17,6 +16,7 @@ from lab.hosts import make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
 OPERATOR = "oper"
 CONSOLE = "rescue"
@@ -136,9 +136,9 @@ def write(
 ) -> Inventory:
     """Write an inventory for ``hosts`` into ``directory`` and return it.
 
-    ``people``, ``services``, ``policy`` replace the lab's own; ``host`` maps a host's name to keys that are laid over its
-    ``host`` dict; ``groups`` replaces ``{"web": every host}``; ``extra`` are more variables of all hosts. Keys are kept
-    when they are there, secrets are new each time. LabHosts share their lab's operator key.
+    ``people``, ``services``, ``policy`` replace the lab's own; ``host`` maps a host's name to keys that are laid over
+    its ``host`` dict; ``groups`` replaces ``{"web": every host}``; ``extra`` are more variables of all hosts. Keys are
+    kept when they are there, secrets are new each time. LabHosts share their lab's operator key.
     """
     hosts = list(hosts)
     today = today or datetime.datetime.now(datetime.UTC).date()
@@ -150,7 +150,8 @@ def write(
     known = {**plain, **{f"{name}_hash": text for name, text in hashes.items()}}
 
     names = [entry.name for entry in hosts]
-    children = {group: {"hosts": dict.fromkeys(members, {})} for group, members in (groups or {"web": names}).items()}
+    members: Mapping[str, Sequence[str]] = groups or {"web": names}
+    children: dict[str, Any] = {group: {"hosts": {name: {} for name in listed}} for group, listed in members.items()}
     _dump(directory / "hosts.yml", {"all": {"hosts": {name: {} for name in names}, "children": children}})
     variables = directory / "group_vars" / "all"
     _dump(variables / "people.yml", {"people": list(people) if people is not None else default_people(keys, today)})

@@ -1,0 +1,130 @@
+"""`make bench`: what a run costs, as ratios of one session, so that the speed of the machine falls out."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lab import inventory
+from lab.hosts import Lab
+from lab.play import ROOT, play
+from lab.progress import LabError, progress
+
+MOST_CALLS, MOST_PINGS, MOST_SCALING = 20, 8.0, 3.0
+HOSTS = 8
+REPEATS = 3
+PAGE = Path("docs/bench.md")
+
+
+def ping(arguments: list[str]) -> float:
+    """Return the wall seconds of one `ansible -m ping` of the first host."""
+    ansible = [str(Path(sys.executable).parent / "ansible"), "-m", "ansible.builtin.ping", *arguments, "h1"]
+    began = time.monotonic()
+    done = subprocess.run(ansible, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise LabError(f"ping failed: {done.stdout}{done.stderr}")
+    return time.monotonic() - began
+
+
+def site(arguments: list[str], *, unchanged: bool = True) -> tuple[float, int]:
+    """Run site.yml and return (wall seconds, most remote calls of one host). Raises LabError on failure or change."""
+    with tempfile.TemporaryDirectory() as folder:
+        calls = Path(folder) / "calls.json"
+        enabled = {
+            "ANSIBLE_CALLBACKS_ENABLED": "remote_calls,ansible.posix.profile_tasks",
+            "HOLDFAST_CALLS_FILE": str(calls),
+        }
+        outcome = play("playbooks/site.yml", arguments, show=False, environment=enabled)
+        if outcome.code or (unchanged and outcome.changed):
+            raise LabError(f"site.yml failed or changed something:\n{outcome.text[-3000:]}")
+        return outcome.seconds, int(json.loads(calls.read_text(encoding="utf-8"))["most"])
+
+
+def ssh_settings(folder: Path, user: str) -> list[str]:
+    """Return extra variables that let a plain `ansible -m ping` reach the hardened hosts."""
+    if not (folder / ".holdfast/ssh_config").exists():
+        raise LabError(f"the run left no ssh_config in {folder}/.holdfast")
+    return ["-e", f"ansible_user={user}", "-e", f"ansible_ssh_common_args='-F {folder}/.holdfast/ssh_config'"]
+
+
+def measure(release: str) -> dict[str, float]:
+    """Measure one release: seconds of a ping, of runs without change on 1 and on 8 hosts, calls, and their ratios."""
+    with Lab(f"bench-{release}") as lab, tempfile.TemporaryDirectory() as folder:
+        hosts = [lab.start(f"h{number}", release) for number in range(1, HOSTS + 1)]
+        inv = inventory.write(Path(folder), hosts)
+        one = [*inv.arguments, "--limit", "h1"]
+        progress.say(f"{release}: first run on {HOSTS} hosts")
+        first, _ = site(inv.arguments, unchanged=False)
+        pings, alone, all_hosts, calls = [], [], [], 0
+        reach = [*inv.arguments, *ssh_settings(inv.path, inv.operator)]
+        for number in range(REPEATS):
+            # Interleaved, so that a busy minute of the machine hits all three alike.
+            pings.append(ping(reach))
+            seconds, most = site(one)
+            alone.append(seconds)
+            calls = max(calls, most)
+            all_hosts.append(site(inv.arguments)[0])
+            progress.say(
+                f"{release}: round {number + 1}: {pings[-1]:.1f} s ping, {alone[-1]:.1f} s, {all_hosts[-1]:.1f} s"
+            )
+        values = {
+            "ping": statistics.median(pings),
+            "one": statistics.median(alone),
+            "eight": statistics.median(all_hosts),
+        }
+        return {
+            **values,
+            "first": first,
+            "calls": calls,
+            "pings": values["one"] / values["ping"],
+            "scaling": values["eight"] / values["one"],
+        }
+
+
+def page(results: dict[str, dict[str, float]], today: datetime.date) -> str:
+    """Return the text of docs/bench.md."""
+    rows = [
+        f"| {release} | {r['calls']:.0f} | {r['pings']:.1f} | {r['scaling']:.1f} | "
+        f"{r['ping']:.1f} | {r['one']:.1f} | {r['eight']:.1f} | {r['first']:.1f} |"
+        for release, r in results.items()
+    ]
+    return "\n".join(
+        (
+            "# What a run costs",
+            "",
+            f"Written by `make bench` on {today}, {os.cpu_count()} cores, medians of {REPEATS} interleaved rounds.",
+            "Remote calls: every command and file transfer over SSH, per host, in a `site.yml` run that changes nothing.",
+            f"Bounds: {MOST_CALLS} calls, {MOST_PINGS:g} pings, {MOST_SCALING:g} times from 1 to {HOSTS} hosts.",
+            "",
+            f"| release | remote calls | in pings | 1 → {HOSTS} hosts | ping (s) | 1 host (s) | {HOSTS} hosts (s) "
+            "| first run (s) |",
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        )
+    )
+
+
+def run() -> int:
+    """Measure both releases, write the page, and return 1 when a bound is broken."""
+    results = {release: measure(release) for release in ("bookworm", "trixie")}
+    text = page(results, datetime.datetime.now(datetime.UTC).date())
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(text, encoding="utf-8")
+    print(text)
+    broken = [
+        f"{release}: {name} {values[name]:.1f} > {bound:g}"
+        for release, values in results.items()
+        for name, bound in (("calls", MOST_CALLS), ("pings", MOST_PINGS), ("scaling", MOST_SCALING))
+        if values[name] > bound
+    ]
+    for line in broken:
+        print(f"bound broken: {line}")
+    return 1 if broken else 0
