@@ -18,13 +18,11 @@ from typing import Any, Final
 
 from verify.expected import Expected
 from verify.outcome import not_applicable
-from verify.pace import NO_LOGIN, REFUSED_LOGIN, Pace
+from verify.pace import CEILING, NO_LOGIN, REFUSED_LOGIN, Pace
 from verify.remote_call import RemoteError, from_outside
 
 SCAN_SECONDS: Final = 150
 SOFT_INTERFACES: Final = ("lo", "docker", "br-", "veth", "wg", "virbr", "tun", "tap")
-AUDIT_CONNECTIONS: Final = 4
-"""Connections that one ssh-audit run of a hardened host makes, none of which logs in (counted)."""
 
 
 @dataclass(frozen=True)
@@ -186,23 +184,24 @@ class Outside:
                                                          "ports": ports})
         return {family: answer[self.addresses[family]] for family in families}
 
-    def audit(self, policy: str, *, rate_test: bool = False) -> list[dict[str, Any]]:
-        """Run ssh-audit's default scan and its policy in the first family; [{rc, out, err}] in that order.
+    def audit(self, policy: str, *, rate_test: bool = False) -> dict[str, Any]:
+        """Run ssh-audit once in the first family and judge by a policy too: {out, passed, errors, connections}.
 
         Raises:
             RemoteError: the tool does not run there.
         """
         family = self.families()[0]
-        target = [f"-{family}", "-p", str(self.expected.port), "-t", "8", self.addresses[family]]
         pace = self.pace(family)
-        pace.before(AUDIT_CONNECTIONS * NO_LOGIN)
-        pace.before(AUDIT_CONNECTIONS * NO_LOGIN)
+        free = max(0, int(CEILING - pace.outstanding()))
+        pace.before(free * NO_LOGIN)
         skip = [] if rate_test else ["--skip-rate-test"]
-        answer = from_outside(self.prefix, "ssh_audit_run", {
-            "tool": tool(), "runs": [["-j", *skip, *target], ["-j", "-P", policy, *target]],
+        answer: dict[str, Any] = from_outside(self.prefix, "ssh_audit_run", {
+            "tool": tool(), "policy": policy, "free": free,
+            "arguments": ["-j", *skip, f"-{family}", "-p", str(self.expected.port), "-t", "8", self.addresses[family]],
         })
-        found: list[dict[str, Any]] = answer["answers"]
-        return found
+        # One that came after the free ones was paid for by its second of waiting.
+        pace.before(NO_LOGIN)
+        return answer
 
     def flood(self, count: int) -> dict[str, Any]:
         """Knock `count` times at the SSH port: {heard, silent, took}."""
@@ -240,16 +239,47 @@ def tool() -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def json_in(text: str) -> Any:
-    """The JSON that a tool printed, after whatever it said before.
+QUANTUM: Final = "does not provide protection against post-quantum attacks"
 
-    Raises:
-        RemoteError: there is none.
+
+def objections(audit: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Failures and warnings in a default scan of ssh-audit; a scan that saw nothing is a failure too.
+
+    Its own hardened policy for Debian 12 demands key exchanges that its default scan warns of since they do not
+    resist quantum computers. Both cannot be had: those warnings are remarks.
+
+    Returns:
+        What it objects to, and remarks.
     """
-    for at, letter in enumerate(text):
-        if letter in "{[":
-            try:
-                return json.loads(text[at:])
-            except ValueError:
-                continue
-    raise RemoteError(f"no JSON in: {text[:300]}")
+    try:
+        data = json.loads(audit["out"][audit["out"].index("{"):])
+    except ValueError:
+        return [f"no result: {audit['text'] or audit['out'][-300:]}"], []
+    found, remarks = [], []
+    for kind in ("kex", "key", "enc", "mac"):
+        entries = data.get(kind) or []
+        if not entries:
+            found.append(f"it saw no {kind}: {audit['out'][-200:]}")
+        for entry in entries:
+            notes, name = entry.get("notes") or {}, entry["algorithm"]
+            for level, text in ((level, text) for level in ("fail", "warn") for text in notes.get(level) or []):
+                if kind == "kex" and text == QUANTUM and name in audit["policy_kex"]:
+                    remarks.append(f"{name} {text}; ssh-audit's policy for this release asks for it all the same")
+                else:
+                    found.append(f"{name}: {level}: {text}")
+    return found + [f"known flaw: {one.get('name') or one}" for one in data.get("cves") or []], remarks
+
+
+def unmet(audit: dict[str, Any]) -> list[str]:
+    """What keeps a host from meeting ssh-audit's policy; leaving out what its default scan warns of does not."""
+    problems = []
+    for one in audit["errors"]:
+        wanted, actual = list(one.get("expected_required") or []), list(one.get("actual") or [])
+        missing = [name for name in wanted if name not in actual]
+        weak = all("sntrup" not in name and "mlkem" not in name and "strict" not in name for name in missing)
+        if "exchange" in str(one.get("mismatched_field")).lower() and weak and [*filter(actual.__contains__, wanted)] == actual:
+            continue
+        problems.append(f"{one.get('mismatched_field')}: found {', '.join(actual)}, wanted {', '.join(wanted)}")
+    if audit["passed"] is None:
+        problems.append(f"no verdict: {audit['text'] or audit['out'][-300:]}")
+    return problems

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from verify.outcome import not_applicable
+from verify.outcome import empty, not_applicable
+from verify.outside import objections
 from verify.target import Target
+from verify.test_ssh_algorithms import policy
 
 STAGE = "brute force"
+UNTRIED = "not tried: it shuts the trying address out for a while; tested before release on test hosts"
+
+
+def test_key_exchange_is_not_for_free(target: Target, brute_force_wanted: bool) -> None:
+    """ssh-audit's default scan, its rate test included, finds no failure and no warning."""
+    if not brute_force_wanted:
+        not_applicable(UNTRIED)
+    empty(objections(target.outside.audit(policy(target), rate_test=True))[0], "ssh-audit objects")
 
 
 def test_knocking_is_throttled(target: Target, brute_force_wanted: bool) -> None:
     """Connections beyond the declared burst are dropped."""
     if not brute_force_wanted:
-        not_applicable("not tried: it shuts the trying address out for a while; tested before release on test hosts")
+        not_applicable(UNTRIED)
     ssh = target.expected.policy.get("ssh") or {}
     burst = int(ssh.get("burst") or 60)
     # Beyond the burst, what refills meanwhile, and some to see the silence.

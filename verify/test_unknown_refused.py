@@ -16,8 +16,9 @@ def test_undeclared_account_is_refused(target: Target) -> None:
     """An account that exists on the host without being declared, else one that images usually bring."""
     facts = target.inside()
     expected = target.expected
-    present = [one["name"] for one in facts["accounts"] if one["name"] not in expected.ssh_users
-               and one["shell"] in facts["shells"] and one["name"] != "root"]
+    present = sorted((one["name"] for one in facts["accounts"] if one["name"] not in expected.ssh_users
+                      and one["shell"] in facts["shells"] and one["name"] != "root"),
+                     key=expected.accounts.__contains__)
     # Where the people's keys are known, one of them is brought along: it must count for its owner alone.
     key = next((key for name in expected.ssh_users if (key := target.outside.key_of(name))), None)
     first = str((expected.host.get("ssh") or {}).get("first_user") or "")

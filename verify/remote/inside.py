@@ -300,9 +300,10 @@ def json_of(argv: list[str]) -> Any:
         return None
 
 
-def smallest_modulus() -> int | None:
+def smallest_modulus(options: dict[str, list[str]]) -> int | None:
     """Size in bits of the smallest group in sshd's moduli file; None without one."""
-    sizes = [int(words[4]) + 1 for words in (line.split() for line in read("/etc/ssh/moduli").splitlines())
+    path = options.get("modulifile", ["/etc/ssh/moduli"])[0]
+    sizes = [int(words[4]) + 1 for words in (line.split() for line in read(path).splitlines())
              if len(words) >= 7 and words[4].isdigit()]
     return min(sizes) if sizes else None
 
@@ -348,7 +349,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "accounts": accounts, "groups": groups, "shells": read("/etc/shells").split(),
         "sshd": answers, "sshd_lines": [list(one) for one in lines if one[2].lower().startswith(("match", "include"))],
         "authorized_keys": authorized_keys(accounts, answers), "host_keys": host_keys(plain),
-        "authorized_keys_d": stat("/etc/ssh/authorized_keys.d"), "smallest_modulus": smallest_modulus(),
+        "authorized_keys_d": stat("/etc/ssh/authorized_keys.d"), "smallest_modulus": smallest_modulus(plain),
         "sudo": rights, "sudoers": cvt.result(), "visudo": list(visudo.result()),
         "nft": nft.result(), "listeners": listening.result(), "units": state, "unit_files": files,
         "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),

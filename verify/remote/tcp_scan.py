@@ -99,10 +99,10 @@ def one(params: dict[str, Any], address: str) -> dict[str, Any]:
     began = time.monotonic()
     try:
         source = local_address(address)
-        room = open_files() // (len(params["addresses"]) + 1) - 64
+        room = open_files() // len(params["addresses"]) - 64
         first, last = params.get("ports", [1, 65535])
         found = scan(address, list(range(first, last + 1)), params.get("seconds", 0.9), room)
-        found.update(scan(address, [port for port in params.get("again", []) if port not in found], 2.5, room))
+        found.update(scan(address, [port for port in params.get("again", []) if port not in found], 1.8, room))
     except OSError as error:
         return {"error": str(error), "found": {}, "source": "", "took": time.monotonic() - began}
     return {"error": "", "found": {str(port): found[port] for port in sorted(found)}, "source": source,

@@ -1,0 +1,90 @@
+"""Every promise has a way to break it, and the verification sees each of them.
+
+One host is hardened and verified once for each release. Then each breaker is let loose on a fresh copy, and only its
+promise is asked again: it must have been green before, and be red now.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.hosts.conftest import HOST, ROOT, Hardened, Target
+
+if TYPE_CHECKING:
+    from lab.hosts import Lab
+
+BREAKERS = ROOT / "tests/breakers"
+PROMISES = sorted(path.stem.removeprefix("test_") for path in (ROOT / "verify").glob("test_*.py"))
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Baseline:
+    """How a healthy host was verified, and from where."""
+
+    outcomes: dict[str, str]
+    outsider: str
+    output: str
+
+
+def verify(target: Target, report: Path, promise: str, outsider: str) -> dict[str, Any]:
+    """Ask one promise of a host; return its entry in the report."""
+    state = target.inventory.path / ".holdfast"
+    arguments = [
+        sys.executable, "-m", "pytest", f"verify/test_{promise}.py", "-q", "--tb=no", "-p", "no:cacheprovider",
+        f"--catalogue={state}/resolved.json", f"--ssh-config={state}/ssh_config", f"--report={report}",
+        f"--outsider={outsider}", f"--keys={target.inventory.path}/keys", "--brute-force",
+    ]  # fmt: skip
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    data = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    found = [entry for host in data["hosts"] for entry in host["promises"]]
+    assert len(found) == 1, f"one promise was asked, the report has {len(found)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    assert (done.returncode == 0) == (found[0]["outcome"] != "failed"), "exit code and report disagree"
+    entry: dict[str, Any] = found[0]
+    return entry
+
+
+@pytest.fixture(scope="session")
+def baseline(lab: Lab, release: str, hardened: Hardened, tmp_path_factory: pytest.TempPathFactory) -> Baseline:
+    """Verify a fresh copy of the hardened host with the playbook."""
+    outsider = shlex.join(lab.outsider())
+    report = tmp_path_factory.mktemp(f"report-{release}")
+    host = lab.start(HOST, release, image=hardened.image)
+    run = Target(host, hardened.inventory).play(
+        "playbooks/verify.yml", "-e", json.dumps({
+            "verify_outsider": outsider, "verify_report": str(report), "verify_brute_force": True,
+            "verify_keys": f"{hardened.inventory.path}/keys",
+        }), expect=None)  # fmt: skip
+    host.stop()
+    assert (report / "results.json").is_file(), run.text[-4000:]
+    data = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    return Baseline({entry["promise"]: entry["outcome"] for entry in data["hosts"][0]["promises"]}, outsider, run.text)
+
+
+def test_every_promise_has_a_breaker() -> None:
+    """Neither a promise without a breaker nor a breaker without its promise."""
+    assert sorted(path.stem for path in BREAKERS.glob("*.sh")) == PROMISES
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_promise_turns_red(target: Target, baseline: Baseline, promise: str, tmp_path: Path) -> None:
+    """Break a healthy host in exactly one way; its promise must see it."""
+    assert baseline.outcomes.get(promise) == "passed", (
+        f"on a healthy host the promise is {baseline.outcomes.get(promise, 'missing')}:\n{baseline.output[-4000:]}")
+    script = (BREAKERS / f"{promise}.sh").read_text(encoding="utf-8")
+    target.sh(f"export OPERATOR={shlex.quote(target.inventory.operator)}\n{script}")
+    entry = verify(target, tmp_path / "report", promise, baseline.outsider)
+    assert entry["outcome"] == "failed", f"the host is broken, but: {json.dumps(entry, indent=2)}"
+    details = " ".join(check["detail"] for check in entry["checks"])
+    assert "could not be examined" not in details, f"red for want of an answer, not for what was broken: {details[:600]}"
