@@ -381,10 +381,17 @@ class ActionModule(ActionBase):
                 if outcome == "host key":
                     raise ContactError(self._host_key_error(name, reply))
                 denied += outcome in LOGIN_FAILED
+                if outcome in LOGIN_FAILED and not self._is_own_word(name, reply):
+                    break  # the jump host said so: trying more logins of the host behind it would only annoy it
                 if denied > 1 or outcome not in LOGIN_FAILED | NO_DOOR:
                     break
             detail = (reply["stderr"].splitlines() or [""])[-1]
             raise ContactError(self._no_login(name, outcomes, detail), unreachable=denied == 0)
+
+    def _is_own_word(self, name: str, reply: dict[str, Any]) -> bool:
+        """Return whether a refused login got as far as the host itself, past its jump hosts."""
+        offered = (reply["host_key"] or {}).get("fingerprint")
+        return not self._hosts[name]["ssh"].get("jump") or offered in self._pins(name).fingerprints()
 
     def _patient(self, name: str, login: dict[str, Any], command: str, pins: Pins) -> dict[str, Any]:
         """Log in once; wait and repeat only while the server turns everybody away."""
