@@ -55,7 +55,7 @@ def write(path: str, text: str) -> None:
         raise
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Prepare on the host, pin on the controller."""
 
     _supports_check_mode = True

@@ -206,17 +206,14 @@ def _judge(line: Line, *, before_ours: bool) -> tuple[str, bool]:
     widens = keyword in WIDENING and not _harmless(line)
     if line.match:
         return (f"overrides holdfast's setting where `{line.match}` holds", True) if widens else ("", False)
-    if keyword in REFUSED_ANYWHERE and not _harmless(line):
+    elsewhere = keyword == "authorizedkeysfile" and not all(re.match(r"(%h/)?\.ssh/|none$", arg) for arg in line.args)
+    if elsewhere or (keyword in REFUSED_ANYWHERE and not _harmless(line)):
         return ("is added to holdfast's setting, or decides beside it who gets in", True)
-    if keyword == "authorizedkeysfile" and not all(re.match(r"(%h/)?\.ssh/|none$", arg) for arg in line.args):
-        return ("names another place for keys", True)
     if before_ours and keyword in FIRST_WINS and not _harmless(line):
         return ("is read before holdfast's drop-in and beats it", True)
-    if widens:
-        return ("is beaten by holdfast's drop-in, which is read first", False)
     if keyword in {"denyusers", "denygroups"}:
         return ("keeps accounts out beside holdfast's own rule", False)
-    return "", False
+    return ("is beaten by holdfast's drop-in, which is read first" if widens else "", False)
 
 
 def find_foreign(main: str, ours: str) -> list[dict[str, object]]:
@@ -231,17 +228,15 @@ def find_foreign(main: str, ours: str) -> list[dict[str, object]]:
         widens access in a way that the drop-in cannot beat).
 
     """
+    lines = list(read_lines(main, ours))
+    ours_at = next((at for at, line in enumerate(lines) if line.keyword == "@ours" and not line.match), -1)
     found: list[dict[str, object]] = []
-    seen_ours = False
-    for line in read_lines(main, ours):
-        if line.keyword == "@ours":
-            seen_ours = seen_ours or not line.match
-            continue
-        why, refused = _judge(line, before_ours=not seen_ours)
+    for at, line in enumerate(lines):
+        why, refused = ("", False) if line.keyword == "@ours" else _judge(line, before_ours=at < ours_at)
         if why:
             entry: dict[str, object] = {"file": line.file, "line": line.number, "text": line.text}
             found.append({**entry, "why": why, "refused": refused})
-    if not seen_ours:
+    if ours_at < 0:
         why = f"has no plain line `Include {os.path.dirname(ours)}/*.conf` that reads {os.path.basename(ours)}"
         found.append({"file": main, "line": 0, "text": "", "why": why, "refused": True})
     return found

@@ -1,0 +1,130 @@
+"""A real dockerd behind our table: a declared published port is reached, an undeclared one is not, in both orders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lab.hosts import Lab, LabHost
+from tests.render.role_template import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.slow
+
+DECLARED, UNDECLARED = 8080, 8082
+TABLE = "/etc/holdfast/firewall.nft"
+# A container has /proc/sys read-only, and Docker's bridge needs its IPv6 settings; a VPS is not so.
+DOCKER = """
+set -e
+export DEBIAN_FRONTEND=noninteractive
+mount -o remount,rw /proc/sys
+echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+mkdir -p /etc/docker /opt/image/bin
+echo '{"storage-driver":"vfs","ipv6":true,"fixed-cidr-v6":"fd99::/64","experimental":true,"ip6tables":true}' \
+  > /etc/docker/daemon.json
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends docker.io docker-cli iptables busybox-static nftables > /dev/null
+systemctl start docker
+cp /bin/busybox /opt/image/bin/
+tar -C /opt/image -c . | docker import - web > /dev/null
+web() {
+  docker run -d --restart always --ulimit nofile=4096:4096 "$@" web /bin/busybox httpd -f -p 80 -h / > /dev/null
+}
+web --name declared -p 8080:80
+web --name undeclared -p 8082:80
+docker network create far > /dev/null
+web --name far --network far
+"""
+PROBE = """
+import json, socket, sys
+answers = {}
+for address in sys.argv[2:]:
+    for port in json.loads(sys.argv[1]):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.settimeout(3)
+            try:
+                probe.connect((address, port))
+                probe.sendall(b"GET /bin/busybox HTTP/1.0\\r\\n\\r\\n")
+                answers[f"{address} {port}"] = bool(probe.recv(4))
+            except OSError:
+                answers[f"{address} {port}"] = False
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """Give a lab of its own."""
+    with Lab("dockerfw") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def host(lab: Lab) -> LabHost:
+    """Give a Debian 13 host with dockerd and our table, loaded by our unit after Docker wrote its own."""
+    made = lab.start("docker1", "trixie")
+    made.exec(["bash", "-c", DOCKER], timeout=300)
+    rules = [{"port": DECLARED, "proto": "tcp", "reason": "service web"}]
+    table = render(
+        "firewall", "firewall.nft.j2", firewall_rules=rules, firewall_forwards="docker", firewall__ssh_ports=[22]
+    )
+    unit = render("firewall", "holdfast-firewall.service.j2")
+    for path, text in ((TABLE, table), ("/etc/systemd/system/holdfast-firewall.service", unit)):
+        made.exec(["install", "-D", "-m", "0600", "/dev/stdin", path], stdin=text.encode())
+    made.exec(["nft", "add", "table", "inet", "foreign"])
+    made.exec(["systemctl", "enable", "--now", "holdfast-firewall.service"])
+    return made
+
+
+def reached(lab: Lab, host: LabHost) -> dict[int, set[bool]]:
+    """Ask for both published ports from outside, on IPv4 and IPv6; the answers by port."""
+    addresses = [address for address in (host.address, host.address6) if address]
+    done = subprocess.run(
+        [*lab.outsider(), "python3", "-", json.dumps([DECLARED, UNDECLARED]), *addresses],
+        input=PROBE, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return {p: {bool(v) for k, v in answers.items() if k.endswith(f" {p}")} for p in (DECLARED, UNDECLARED)}
+
+
+def inside(host: LabHost, target: str) -> bool:
+    """Tell whether the container ``declared`` reaches the container ``target`` by its address."""
+    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    address = host.exec(["docker", "inspect", "-f", template, target]).stdout.strip()
+    fetch = ["/bin/busybox", "wget", "-q", "-T", "3", "-O", "/dev/null", f"http://{address}/bin/busybox"]
+    return host.exec(["docker", "exec", "declared", *fetch], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("order", ["the firewall after Docker", "Docker after the firewall", "the firewall again"])
+def test_only_the_declared_port_is_published(lab: Lab, host: LabHost, order: str) -> None:
+    if order == "Docker after the firewall":
+        host.exec(["systemctl", "restart", "docker"], timeout=120)
+    else:
+        host.exec(["systemctl", "reload", "holdfast-firewall"])
+    deadline = time.monotonic() + 30
+    while (answers := reached(lab, host)) != {DECLARED: {True}, UNDECLARED: {False}} and time.monotonic() < deadline:
+        time.sleep(1)
+    assert answers == {DECLARED: {True}, UNDECLARED: {False}}
+    assert inside(host, "undeclared"), "containers on one bridge no longer reach each other"
+    assert not inside(host, "far"), "our accept has overridden Docker's isolation of its networks"
+
+
+def test_other_tables_are_untouched(host: LabHost) -> None:
+    def others() -> str:
+        listed = host.exec(["nft", "-s", "list", "ruleset"]).stdout
+        return listed.partition("table inet holdfast")[0]
+
+    before = others()
+    assert "table inet foreign" in before
+    host.exec(["systemctl", "reload", "holdfast-firewall"])
+    host.exec(["systemctl", "stop", "holdfast-firewall"])
+    assert "table inet holdfast" in host.exec(["nft", "list", "tables"]).stdout, "stopping the unit opened the host"
+    host.exec(["systemctl", "start", "holdfast-firewall"])
+    assert others() == before

@@ -1,0 +1,119 @@
+"""The nftables table, rendered without a host: what is open, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.render.role_template import render, statements
+
+RULES: list[dict[str, Any]] = [
+    {"port": 443, "proto": "tcp", "interface": None, "public": True, "sources": [], "reason": "service blog"},
+    {"port": 5432, "proto": "tcp", "interface": "eth1", "sources": ["10.0.0.0/8", "fd00::/64"], "reason": "db"},
+    {"port": 51820, "proto": "udp", "reason": 'a "quoted"\nreason'},
+]
+
+
+def table(**variables: Any) -> str:
+    """Render the table; SSH on 22 unless told."""
+    return render("firewall", "firewall.nft.j2", **{"firewall__ssh_ports": [22], "firewall_rules": RULES, **variables})
+
+
+def chain(text: str, name: str) -> list[str]:
+    """Return the statements of one chain."""
+    lines = statements(text)
+    start = lines.index(f"chain {name} {{") + 1
+    return lines[start : lines.index("}", start)]
+
+
+@pytest.mark.parametrize("forwards", ["none", "docker", "wireguard", "router"])
+def test_only_our_own_table_is_touched(forwards: str) -> None:
+    lines = statements(table(firewall_forwards=forwards, firewall_private_interfaces=["eth1"]))
+    assert lines[:3] == ["add table inet holdfast", "delete table inet holdfast", "table inet holdfast {"]
+    assert not [line for line in lines if "flush" in line]
+    assert sum("table " in line for line in lines) == 3
+
+
+def test_default_deny_and_what_ipv6_needs() -> None:
+    lines = chain(table(), "input")
+    assert lines[0] == "type filter hook input priority filter; policy drop;"
+    assert lines[-1] == "goto refuse"
+    text = "\n".join(lines)
+    for wanted in ("nd-neighbor-solicit", "packet-too-big", "mld2-listener-report", "udp dport 68", "udp dport 546"):
+        assert wanted in text
+    assert text.index("nd-neighbor-solicit") < text.index("ct state invalid")
+
+
+def test_declared_rules_and_no_others() -> None:
+    assert chain(table(), "declared") == [
+        'tcp dport 443 accept comment "service blog"',
+        'iifname "eth1" ip saddr 10.0.0.0/8 tcp dport 5432 accept comment "db"',
+        'iifname "eth1" ip6 saddr fd00::/64 tcp dport 5432 accept comment "db"',
+        'udp dport 51820 accept comment "a ?quoted??reason"',
+    ]
+    assert chain(table(firewall_rules=[]), "declared") == []
+
+
+def test_ssh_from_its_sources_on_every_port_of_a_change() -> None:
+    lines = chain(
+        table(firewall__ssh_ports=[2222, 22], firewall_ssh_sources=["192.0.2.0/24", "2001:db8::/32"]), "input"
+    )
+    assert [line for line in lines if line.endswith("goto ssh")] == [
+        "ip saddr 192.0.2.0/24 tcp dport 2222 ct state new goto ssh",
+        "ip6 saddr 2001:db8::/32 tcp dport 2222 ct state new goto ssh",
+        "ip saddr 192.0.2.0/24 tcp dport 22 ct state new goto ssh",
+        "ip6 saddr 2001:db8::/32 tcp dport 22 ct state new goto ssh",
+    ]
+
+
+def test_trusted_sources_come_before_the_meter() -> None:
+    text = table(firewall_trusted_sources=["198.51.100.0/24", "2001:db8:1::/48"], firewall_ssh_per_minute=7)
+    assert "elements = { 198.51.100.0/24 }" in text
+    assert "elements = { 2001:db8:1::/48 }" in text
+    lines = chain(text, "ssh")
+    assert lines[:2] == ["ip saddr @trusted4 accept", "ip6 saddr @trusted6 accept"]
+    assert any("limit rate over 7/minute" in line for line in lines)
+    assert "elements" not in table()
+
+
+def test_nothing_is_passed_on_unless_declared() -> None:
+    assert chain(table(), "forward") == ["type filter hook forward priority filter; policy drop;", "goto refuse"]
+    assert "chain published" not in table()
+    assert "masquerade" not in table()
+
+
+def test_docker_publishes_declared_ports_only() -> None:
+    text = table(firewall_forwards="docker")
+    assert "ct status dnat jump published" in chain(text, "forward")
+    assert chain(text, "published") == [
+        "meta l4proto tcp ct original proto-dst 443 accept",
+        'iifname "eth1" ip saddr 10.0.0.0/8 meta l4proto tcp ct original proto-dst 5432 accept',
+        'iifname "eth1" ip6 saddr fd00::/64 meta l4proto tcp ct original proto-dst 5432 accept',
+        "meta l4proto udp ct original proto-dst 51820 accept",
+    ]
+    assert "masquerade" not in text
+
+
+def test_a_router_passes_on_from_its_private_cards_only() -> None:
+    lines = chain(table(firewall_forwards="router", firewall_private_interfaces=["eth1"]), "forward")
+    assert [line for line in lines if line.startswith("iifname")] == ['iifname "eth1" accept']
+    vpn = chain(table(firewall_forwards="wireguard", firewall_private_interfaces=["eth1"]), "forward")
+    assert [line for line in vpn if line.startswith("iifname")] == ['iifname "wg*" accept']
+
+
+def test_the_unit_loads_before_the_network_and_removes_nothing() -> None:
+    lines = statements(render("firewall", "holdfast-firewall.service.j2"))
+    assert "DefaultDependencies=no" in lines
+    assert any(line.startswith("Before=network-pre.target") for line in lines)
+    assert "RemainAfterExit=yes" in lines
+    assert not [line for line in lines if line.startswith("ExecStop")]
+
+
+def test_forwarding_is_switched_on_and_never_off() -> None:
+    lines = statements(
+        render("firewall", "forwarding.conf.j2", firewall_forwards="router", firewall_public_interfaces=["eth0"])
+    )
+    assert "net.ipv4.ip_forward = 1" in lines
+    assert "net.ipv6.conf.eth0.accept_ra = 2" in lines
+    assert statements(render("firewall", "forwarding.conf.j2", firewall_forwards="docker")) == []
