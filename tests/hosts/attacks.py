@@ -10,10 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SSHD = "/etc/ssh/sshd_config.d/00-aaa-attack.conf"
+OURS = "/etc/ssh/sshd_config.d/00-holdfast.conf"
+KEYS = "AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u\n"
+DOOR = f"AllowGroups holdfast-ssh\n{KEYS}"
+TWO_PORTS = f"{DOOR}Port 22\nPort 2299\n"
 SSHD_TEST = [["/usr/sbin/sshd", "-t"]]
 FIREWALL = "/etc/holdfast/firewall.nft"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKe9uYQ7N9cZ0X6kQyYvRGmFfXh1tJp1mY7l0xj2c3bS somebody-else\n"
-DROP_ALL = "table inet holdfast\ndelete table inet holdfast\ntable inet holdfast {{ chain input {{ type filter hook input priority 0; policy drop; {rules} }} }}\n"
+DROP_ALL = """add table inet holdfast
+delete table inet holdfast
+table inet holdfast {{
+    chain input {{
+        type filter hook input priority filter; policy drop;
+        {rules}
+    }}
+}}
+"""
 
 
 @dataclass(frozen=True)
@@ -29,9 +41,9 @@ class Attack:
     by_timer: bool = False  # nobody can ask the host: it waits for its own timer
 
 
-def sshd(text: str, *, judged: bool = True) -> dict[str, Any]:
+def sshd(text: str, *, judged: bool = True, path: str = SSHD) -> dict[str, Any]:
     """Stage an sshd drop-in that beats every other one."""
-    file = {"path": SSHD, "content": text, "mode": "0600"}
+    file = {"path": path, "content": text, "mode": "0600"}
     return {"files": [file], "validate": SSHD_TEST if judged else [], "reload": ["ssh"]}
 
 
@@ -54,11 +66,12 @@ TAKE_IPV4 = (
 )
 
 ATTACKS = [
-    Attack("wrong AllowGroups", "denied", sshd("AllowGroups nobody-is-in-here\n")),
+    # In our own file: AllowGroups of several files add up.
+    Attack("wrong AllowGroups", "denied", sshd(f"AllowGroups nobody-is-in-here\n{KEYS}", path=OURS)),
     Attack("key list without the operator", "denied", file("/etc/ssh/authorized_keys.d/oper", OTHER_KEY)),
     Attack("firewall drops SSH", "no answer", firewall(OPEN)),
     Attack(
-        "new port that the firewall keeps closed", "no answer", sshd("Port 22\nPort 2299\n"), login={"port": 2299}
+        "new port that the firewall keeps closed", "no answer", sshd(TWO_PORTS, path=OURS), login={"port": 2299}
     ),
     Attack("PAM denies sshd", "account refused", file("/etc/pam.d/sshd", "account required pam_deny.so\n")),
     Attack("PAM stack broken", "account refused", file("/etc/pam.d/common-account", "account required no_such_module.so\n")),
@@ -73,7 +86,7 @@ ATTACKS = [
     Attack("sshd configuration is wrong", "rehearsal failed", sshd("NoSuchOption yes\n")),
     Attack("sshd does not start", "does not listen|ssh", sshd("NoSuchOption yes\n", judged=False)),
     Attack("sshd loses its listener on reload", "does not listen|ssh", sshd("ListenAddress 203.0.113.99\n")),
-    Attack("port taken on one address family", "does not listen", sshd("Port 22\nPort 2299\n"), before=TAKE_IPV4),
+    Attack("port taken on one address family", "does not listen", sshd(TWO_PORTS, path=OURS), before=TAKE_IPV4),
     Attack("host key swapped", "host key", sshd("HostKey /etc/ssh/attack_key\n"), before=(
         "ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/attack_key; sed -i '/^HostKey/d' /etc/ssh/sshd_config"
     )),

@@ -7,6 +7,8 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from .attacks import DROP_ALL
+
 if TYPE_CHECKING:
     from .conftest import Target
 
@@ -35,8 +37,7 @@ def lockout(seconds: int = 4, **fields: Any) -> dict[str, Any]:
         "files": [
             file("/etc/ssh/sshd_config.d/00-aaa-attack.conf", "AllowGroups nobody\n", 0o600),
             file("/etc/pam.d/sshd", "account required pam_deny.so\n"),
-            file("/etc/holdfast/firewall.nft", "table inet holdfast\ndelete table inet holdfast\n"
-                 "table inet holdfast { chain input { type filter hook input priority 0; policy drop; } }\n", 0o600),
+            file("/etc/holdfast/firewall.nft", DROP_ALL.format(rules=""), 0o600),
             file("/etc/systemd/system/attack.service", UNIT),
         ],
         "prune": ["/etc/sudoers.d/holdfast*"],

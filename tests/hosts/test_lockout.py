@@ -42,9 +42,8 @@ def test_attack(target: Target, release: str, attack: Attack, tmp_path: Path) ->
     before = target.sh(SCRIPT)
     extra: dict[str, object] = {"attack_stage": attack.stage, "attack_seconds": SECONDS, "attack_login": attack.login}
     if attack.expired:
-        groups = ["holdfast-ssh", "holdfast-admin"]
-        extra["attack_accounts"] = [{"name": "oper", "groups": groups, "expires": "2020-01-01"}]
         extra["attack_stage"] = {"files": []}
+        extra["attack_expired"] = "oper"
     orders = tmp_path / "attack.json"
     orders.write_text(json.dumps(extra), encoding="utf-8")
     began = time.monotonic()

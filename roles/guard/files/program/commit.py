@@ -247,7 +247,7 @@ def _swap(change: Change) -> None:
     started = {name for verb, name in change.steps if verb == "start"}
     for unit in change.reloads():
         if unit not in started and f"{unit}.service" not in started:
-            must("systemctl", "reload-or-restart", unit)
+            units.reload(unit)
         checkpoint(f"reloaded-{unit}")
     if "ssh" in change.reloads() or started & {"ssh", "ssh.service"}:
         sshd.wait_until_listening()

@@ -46,13 +46,24 @@ def plan(wanted: list[dict[str, Any]]) -> tuple[list[list[str]], dict[str, dict[
     return [step for unit in wanted for step in _steps(unit, before[unit["name"]])], before
 
 
+def reload(unit: str) -> None:
+    """Reload a unit, or start it where it does not run; a failure is told with the unit's own last words."""
+    code, text = run("systemctl", "reload-or-restart", unit)
+    if code:
+        raise GuardError(f"systemctl reload-or-restart {unit}: {last_words(unit) or text}")
+
+
+def last_words(unit: str) -> str:
+    """What a unit said last in the journal."""
+    return run("journalctl", "-u", unit, "-n", "5", "-o", "cat", "--no-pager")[1]
+
+
 def apply(steps: list[list[str]]) -> None:
     """Run the planned verbs; a unit that does not come up ends the commit."""
     for step in steps:
         code, text = run("systemctl", "--quiet", *step)
         if code:
-            why = run("journalctl", "-u", step[-1], "-n", "5", "-o", "cat", "--no-pager")[1]
-            raise GuardError(f"systemctl {' '.join(step)}: {text} {why}".strip())
+            raise GuardError(f"systemctl {' '.join(step)}: {text} {last_words(step[-1])}".strip())
 
 
 def forget_new(before: dict[str, dict[str, str]], *, stop: bool) -> list[str]:
