@@ -95,16 +95,18 @@ def page(results: dict[str, dict[str, float]], today: datetime.date) -> str:
         f"{r['ping']:.1f} | {r['one']:.1f} | {r['eight']:.1f} | {r['first']:.1f} |"
         for release, r in results.items()
     ]
+    header = (
+        f"| release | remote calls | in pings | 1 → {HOSTS} hosts | ping (s) | 1 host (s) | {HOSTS} (s) | first (s) |"
+    )
     return "\n".join(
         (
             "# What a run costs",
             "",
             f"Written by `make bench` on {today}, {os.cpu_count()} cores, medians of {REPEATS} interleaved rounds.",
-            "Remote calls: every command and file transfer over SSH, per host, in a `site.yml` run that changes nothing.",
+            "Remote calls: commands and file transfers over SSH, per host, in a `site.yml` run that changes nothing.",
             f"Bounds: {MOST_CALLS} calls, {MOST_PINGS:g} pings, {MOST_SCALING:g} times from 1 to {HOSTS} hosts.",
             "",
-            f"| release | remote calls | in pings | 1 → {HOSTS} hosts | ping (s) | 1 host (s) | {HOSTS} hosts (s) "
-            "| first run (s) |",
+            header,
             "|---|---|---|---|---|---|---|---|",
             *rows,
             "",

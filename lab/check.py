@@ -80,11 +80,11 @@ def run(what: str) -> int:
             print(f"{stage.argv[0]} is not installed: run `make setup`")
             code = 127
         else:
-            assert process.stdout is not None  # noqa: S101  for mypy: it is a pipe
-            for line in process.stdout:
-                print(line, end="", flush=True)
-                tail = line if COUNTS.search(line) else tail
-            code = process.wait()
+            with process:
+                for line in process.stdout or ():
+                    print(line, end="", flush=True)
+                    tail = line if COUNTS.search(line) else tail
+            code = process.returncode
         counts = {word: int(number) for number, word in COUNTS.findall(tail)} if stage.pytest else {}
         if not counts or (code and not counts.get("failed", 0) + counts.get("error", 0)):
             counts["passed" if code == 0 else "failed"] = counts.get("failed", 0) + 1

@@ -109,6 +109,7 @@ def run() -> int:
     report = FOLDER / "report"
     extra = {
         "verify_report": str(report.resolve()),
+        "verify_keys": str((FOLDER / "inventory/keys").resolve()),
         "verify_outsider": shlex.join(place.outsider()),
     }
     verified = play("playbooks/verify.yml", [*arguments, "-e", json.dumps(extra)], log=log)
@@ -117,6 +118,8 @@ def run() -> int:
     heading("5/6 lock yourself out: sshd is told to admit a group that nobody is in")
     attack = play("molecule/shared/lockout.yml", arguments, log=log)
     need(attack.code != 0, "the lock-out was not noticed", log)
+    # Any other failure would look the same from here: the host itself must have said that it went back.
+    need("The host put everything back" in attack.text, "the run failed before the lock-out was tried", log)
     progress.say(f"the run failed, as it should, after {attack.seconds:.0f} s. Logging in afresh:")
     answer = login("echo $(whoami)@$(hostname), sudo: $(sudo -n whoami)")
     need(answer.returncode == 0, f"the host did not come back: {answer.stderr.strip()}", log)

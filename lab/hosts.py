@@ -213,8 +213,13 @@ class Lab:
         raise LabError(f"cannot make the network {full}: {error}")
 
     def address_options(self, address: str, address6: str) -> list[str]:
-        """Options that give a container fixed addresses."""
-        return ["--ip", address, *(["--ip6", address6] if address6 else [])]
+        """Options that give a container fixed addresses.
+
+        The MAC follows from the IPv4 address, as docker does by itself: after a restart nobody has to wait for ARP.
+        """
+        mac = "02:42:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+        fixed = ["--mac-address", mac] if self.engine.kind == "podman" else []
+        return ["--ip", address, *(["--ip6", address6] if address6 else []), *fixed]
 
     def _free(self, network: str) -> tuple[str, str]:
         v4, v6 = self.network(network)

@@ -198,9 +198,9 @@ def _pull(engine: Engine, release: str, target: Path) -> None:
     done = engine.run("pull", source, check=False, timeout=180)
     if done.returncode:
         raise LabError(
-            f"cannot make a Debian {release} image: {engine.kind} cannot pull {source}, and mmdebstrap or a Debian mirror "
-            "is missing here. Install mmdebstrap and set HOLDFAST_MIRROR to a Debian mirror, or put an archive of such "
-            f"a system at {target.with_suffix('.tar')}"
+            f"cannot make a Debian {release} image: {engine.kind} cannot pull {source}, and there is no mmdebstrap "
+            "or no mirror here. Install mmdebstrap and set HOLDFAST_MIRROR to a Debian mirror, or put an archive of "
+            f"such a system at {target.with_suffix('.tar')}"
         )
     script = (
         "export DEBIAN_FRONTEND=noninteractive; set -e; apt-get -qq update; "

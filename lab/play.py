@@ -33,7 +33,8 @@ class Outcome:
 
 def changed_in(text: str) -> int:
     """Return the sum of ``changed=N`` in a recap, 0 where there is none."""
-    return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", text.rpartition("PLAY RECAP")[2]))
+    _, found, recap = text.rpartition("PLAY RECAP")
+    return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", recap)) if found else 0
 
 
 def play(
