@@ -187,9 +187,10 @@ def branch(error: Any) -> Any:
     """Return the error of that alternative of an anyOf which has the value's own type, or the error itself."""
     if error.validator == "anyOf":
         wanted = "array" if isinstance(error.instance, list) else "string"
-        of_type = [e for e in error.context if error.validator_value[e.schema_path[0]].get("type") == wanted]
-        if wanted == "array" and of_type:
-            return min(of_type, key=lambda e: [str(step) for step in e.absolute_path])
+        own = [e for e in error.context if error.validator_value[e.schema_path[0]].get("type") == wanted]
+        own = [e for e in own if "x-fix" in e.schema or e.validator == "uniqueItems"]
+        if own and isinstance(error.instance, list | str):
+            return min(own, key=lambda e: [str(step) for step in e.absolute_path])
     return error
 
 
@@ -274,7 +275,7 @@ def data_mistakes(raw: Any, schema: Mapping[str, Any]) -> list[dict[str, str]]:
     for host, variables in names.items() if isinstance(names, Mapping) else ():
         held = {str(name) for name in variables} if isinstance(variables, Sequence) else set()
         # Once the contact role has found the login in this run, it sets these itself.
-        for name in sorted(set(CONNECTION) & held) if "holdfast_contact" not in held else ():
+        for name in sorted(set(CONNECTION) & held) if "contact_found" not in held else ():
             found.append(
                 mistake(f"host {host}", name, "set in the inventory", f"remove it and write {CONNECTION[name]}")
             )

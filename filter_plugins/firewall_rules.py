@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleFilterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def collapsed(sources: Iterable[str]) -> list[str]:

@@ -10,7 +10,45 @@ from typing import Any
 
 # Accounts and groups that Debian or holdfast makes itself.
 RESERVED = frozenset(
-    ["root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data", "backup", "list", "irc", "gnats", "nobody", "nogroup", "sshd", "messagebus", "systemd-network", "systemd-resolve", "systemd-timesync", "systemd-coredump", "adm", "tty", "disk", "sudo", "shadow", "staff", "users", "holdfast-ssh", "holdfast-admin", "none", "any", "all"]
+    [
+        "root",
+        "daemon",
+        "bin",
+        "sys",
+        "sync",
+        "games",
+        "man",
+        "lp",
+        "mail",
+        "news",
+        "uucp",
+        "proxy",
+        "www-data",
+        "backup",
+        "list",
+        "irc",
+        "gnats",
+        "nobody",
+        "nogroup",
+        "sshd",
+        "messagebus",
+        "systemd-network",
+        "systemd-resolve",
+        "systemd-timesync",
+        "systemd-coredump",
+        "adm",
+        "tty",
+        "disk",
+        "sudo",
+        "shadow",
+        "staff",
+        "users",
+        "holdfast-ssh",
+        "holdfast-admin",
+        "none",
+        "any",
+        "all",
+    ]
 )
 
 

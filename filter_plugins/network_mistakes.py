@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MARGIN = 15  # seconds that the guard needs beyond sshd's longest penalty
 
@@ -123,18 +125,20 @@ def exposure_mistakes(cat: Any) -> Iterator[dict[str, str]]:
             taken[name, port, "tcp"].append(("*", "the web server of services' `edge`"))
     for service in cat["services"]:
         entry = f"service {service['name']}"
-        for number, listener in enumerate(service["listen"], 1):
+        for listener in service["listen"]:
             network, port, proto = listener["network"], listener["port"], listener["proto"]
-            yield from source_mistakes(hosts, entry, f"listen[{number}].from", listener["from"], network)
+            yield from source_mistakes(hosts, entry, f"listen[port {port}].from", listener["from"], network)
             for name in service["hosts"]:
                 if network not in {"public", *(n["name"] for n in hosts[name]["networks"])}:
-                    has = ", ".join(["public", *(n["name"] for n in hosts[name]["networks"])])
+                    has = ", ".join(sorted({"public", *(n["name"] for n in hosts[name]["networks"])}))
                     fix = f"declare it in host.networks of {name}, or use one of: {has}"
-                    yield finding("mistake", entry, f"listen[{number}].network", network, fix)
+                    yield finding("mistake", entry, f"listen[port {port}].network", network, fix)
                 for where, who in taken[name, port, proto]:
                     if where in {"*", network}:
                         fix = f"choose another port or network: on {name} this one belongs to {who}"
-                        yield finding("mistake", entry, f"listen[{number}].port", f"{port}/{proto} on {network}", fix)
+                        yield finding(
+                            "mistake", entry, f"listen[port {port}].port", f"{port}/{proto} on {network}", fix
+                        )
                 taken[name, port, proto].append((network, entry))
 
 

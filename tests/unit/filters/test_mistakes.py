@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.unit.filters.support import FILTERS, SCHEMA, SEEN, TODAY, ed25519, rsa
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 HASHES = {"alice": "$6$saltsaltsalt$" + "a" * 86, "rescue": "$y$j9T$saltsalt$" + "a" * 43}
 
 
-def findings(raw: Any, hashes: Any = None, operator: str = "alice", hosts: Any = ("web1", "db1"), today: str = TODAY) -> list[dict[str, str]]:
+def findings(
+    raw: Any, hashes: Any = None, operator: str = "alice", hosts: Any = ("web1", "db1"), today: str = TODAY
+) -> list[dict[str, str]]:
     """Return what all filters of preflight find."""
     cat = FILTERS["catalogue"](raw, SCHEMA, tolerant=True)
     found: list[dict[str, str]] = FILTERS["data_mistakes"](raw, SCHEMA) + FILTERS["name_mistakes"](raw)
-    found += FILTERS["key_mistakes"](cat) + FILTERS["people_mistakes"](cat, today) + FILTERS["admin_mistakes"](cat, today, operator, hosts)
-    found += FILTERS["network_mistakes"](cat) + FILTERS["password_mistakes"](cat, HASHES if hashes is None else hashes, today)
+    found += (
+        FILTERS["key_mistakes"](cat)
+        + FILTERS["people_mistakes"](cat, today)
+        + FILTERS["admin_mistakes"](cat, today, operator, hosts)
+    )
+    found += FILTERS["network_mistakes"](cat) + FILTERS["password_mistakes"](
+        cat, HASHES if hashes is None else hashes, today
+    )
     return found
 
 
@@ -113,11 +123,11 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(blog, on=["webb"]), "service blog", "on", "did you mean web?"),
     (set_in(listener, port=0), "service blog", "listen[1].port", "1 to 65535"),
     (set_in(listener, port="8001"), "service blog", "listen[1].port", "without quotes"),
-    (set_in(listener, network="backend2"), "service blog", "listen[1].network", "one of: public"),
+    (set_in(listener, network="backend2"), "service blog", "listen[port 8001].network", "one of: backend, public"),
     (set_in(listener, **{"from": ["10.0.0.1/8"]}), "service blog", "listen[1].from[1]", "network such as"),
-    (add_service(listen=[{"port": 8001, "network": "backend"}]), "service other", "listen[1].port", "belongs to service blog"),
-    (add_service(listen=[{"port": 22}]), "service other", "listen[1].port", "belongs to SSH"),
-    (add_service(on=["lb1"], listen=[{"port": 443}]), "service other", "listen[1].port", "web server"),
+    (add_service(listen=[{"port": 8001, "network": "backend"}]), "service other", "listen[port 8001].port", "belongs to service blog"),
+    (add_service(listen=[{"port": 22}]), "service other", "listen[port 22].port", "belongs to SSH"),
+    (add_service(on=["lb1"], listen=[{"port": 443}]), "service other", "listen[port 443].port", "web server"),
     (set_in(host("web1"), address="203.0.113.300"), "host web1", "host.address", "IPv4 address"),
     (set_in(host("web1"), address="203.0.113.15"), "host web2", "host.address", "web1 has the same"),
     (set_in(host("web1"), ssh={"jump": "web1"}), "host web1", "host.ssh.jump", "without this one"),
@@ -137,12 +147,19 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "entry", "where", "fix"), CASES, ids=[f"{entry} {where} {fix}" for _, entry, where, fix in CASES])
-def test_a_mistake_is_named(raw: dict[str, Any], spoil: Callable[[Any], None], entry: str, where: str, fix: str) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "entry", "where", "fix"), CASES, ids=[f"{entry} {where} {fix}" for _, entry, where, fix in CASES]
+)
+def test_a_mistake_is_named(
+    raw: dict[str, Any], spoil: Callable[[Any], None], entry: str, where: str, fix: str
+) -> None:
     spoil(raw)
     found = mistakes(raw)
     assert [item for item in found if item["entry"] == entry and item["key"] == where and fix in item["fix"]], found
-    assert all(set(item) == {"level", "entry", "key", "value", "fix"} and all(isinstance(v, str) for v in item.values()) for item in found)
+    assert all(
+        set(item) == {"level", "entry", "key", "value", "fix"} and all(isinstance(v, str) for v in item.values())
+        for item in found
+    )
 
 
 def test_one_misspelled_key_hides_nothing_else(raw: dict[str, Any]) -> None:
@@ -163,7 +180,9 @@ def test_one_misspelled_key_hides_nothing_else(raw: dict[str, Any]) -> None:
         (set_in(host("web1"), console="none"), "host web1", "host.console"),
     ],
 )
-def test_what_is_legal_but_weak_is_warned_of(raw: dict[str, Any], spoil: Callable[[Any], None], entry: str, where: str) -> None:
+def test_what_is_legal_but_weak_is_warned_of(
+    raw: dict[str, Any], spoil: Callable[[Any], None], entry: str, where: str
+) -> None:
     spoil(raw)
     assert mistakes(raw) == []
     assert (entry, where) in {(item["entry"], item["key"]) for item in warnings(raw)}
@@ -173,12 +192,19 @@ def test_a_lone_founder_is_verified_from_outside(raw: dict[str, Any]) -> None:
     seen = {"by": "margaret", "on": "2026-11-02"}
     raw["people"] = [dict(alice(raw), keys=[dict(key(raw), verified=seen)], rights=[{"admin": True, "on": ["all"], "verified": seen},
                                                                                   {"jump": True, "on": ["bastion"], "verified": seen}])]  # fmt: skip
-    assert [item["key"] for item in mistakes(raw)] == ["keys[a].verified.by", "rights[admin].verified.by", "rights[jump].verified.by"]
+    assert [item["key"] for item in mistakes(raw)] == [
+        "keys[a].verified.by",
+        "rights[admin].verified.by",
+        "rights[jump].verified.by",
+    ]
     raw["policy"] = {"access": {"verifiers": ["margaret"]}}
     assert mistakes(raw) == []
 
 
-@pytest.mark.parametrize("value", ["$1$salt$hunter2hunter2", "hunter2", "$5$salt$abc", "$6$short", "", 5, ["hunter2"], {"hunter2": 1}, None, "!"])
+@pytest.mark.parametrize(
+    "value",
+    ["$1$salt$hunter2hunter2", "hunter2", "$5$salt$abc", "$6$short", "", 5, ["hunter2"], {"hunter2": 1}, None, "!"],
+)
 def test_a_weak_password_hash_is_named_and_never_shown(raw: dict[str, Any], value: Any) -> None:
     found = mistakes(raw, hashes={**HASHES, "alice": value})
     assert [(item["entry"], item["key"]) for item in found] == [("person alice", "vault.password_hashes.alice")]
@@ -186,7 +212,10 @@ def test_a_weak_password_hash_is_named_and_never_shown(raw: dict[str, Any], valu
 
 
 def test_a_missing_password_hash_is_a_mistake(raw: dict[str, Any]) -> None:
-    assert {item["key"] for item in mistakes(raw, hashes={})} == {"vault.password_hashes.alice", "vault.password_hashes.rescue"}
+    assert {item["key"] for item in mistakes(raw, hashes={})} == {
+        "vault.password_hashes.alice",
+        "vault.password_hashes.rescue",
+    }
     assert "hunter2" not in str(findings(raw, hashes={**HASHES, "hunter2": "x"}))
 
 
@@ -199,5 +228,7 @@ def test_a_private_key_is_never_shown(raw: dict[str, Any]) -> None:
 def test_the_operator_must_be_admin_on_the_hosts_of_the_run(raw: dict[str, Any]) -> None:
     right(raw)["on"] = ["web"]
     assert not [item for item in mistakes(raw, hosts=["web1"]) if item["entry"] == "operator"]
-    assert [item["value"] for item in mistakes(raw, hosts=["web1", "lb1"]) if item["entry"] == "operator"] == ["alice on lb1"]
+    assert [item["value"] for item in mistakes(raw, hosts=["web1", "lb1"]) if item["entry"] == "operator"] == [
+        "alice on lb1"
+    ]
     assert [item["value"] for item in mistakes(raw, operator="zoe") if item["entry"] == "operator"] == ["zoe"]

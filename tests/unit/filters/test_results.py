@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -14,12 +13,24 @@ from hypothesis import strategies as st
 
 from tests.unit.filters.support import FILTERS, ROOT, SCHEMA, TODAY, ed25519, good
 
+if TYPE_CHECKING:
+    import random
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.dates(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "on", "keys", "x"]) | st.booleans(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "on", "keys", "x"]) | st.booleans(), inner, max_size=3)
+    ),
     max_leaves=12,
 )
-PER_HOST = {"accounts": (TODAY,), "authorized_keys": (TODAY,), "sudo_rules": (TODAY,), "ssh_forwarding": (TODAY,), "firewall_rules": ()}
+PER_HOST = {
+    "accounts": (TODAY,),
+    "authorized_keys": (TODAY,),
+    "sudo_rules": (TODAY,),
+    "ssh_forwarding": (TODAY,),
+    "firewall_rules": (),
+}
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -74,7 +85,15 @@ def test_the_order_in_the_inventory_does_not_matter(dice: random.Random) -> None
 @SLOW
 @given(ANYTHING)
 def test_nothing_raises_on_arbitrary_data(value: Any) -> None:
-    for raw in (value, {"people": value}, {"services": [value]}, {"policy": value}, {"hosts": {"a": value}}, {"groups": value}, {"hosts": value}):
+    for raw in (
+        value,
+        {"people": value},
+        {"services": [value]},
+        {"policy": value},
+        {"hosts": {"a": value}},
+        {"groups": value},
+        {"hosts": value},
+    ):
         every_mistake(raw)
 
 
@@ -119,7 +138,10 @@ def test_accounts() -> None:
     assert "holdfast-ssh" not in run("accounts", raw, "web1", TODAY)[2]["groups"]
     assert [a["name"] for a in run("accounts", raw, "web1", "2027-06-30")] == ["alice", "ci", "rescue"]
     assert [a["name"] for a in run("accounts", raw, "web1", "2027-07-01")] == ["rescue"]
-    assert run("sudo_rules", raw, "web1", TODAY) == [{"name": "alice", "nopasswd": False}, {"name": "rescue", "nopasswd": False}]
+    assert run("sudo_rules", raw, "web1", TODAY) == [
+        {"name": "alice", "nopasswd": False},
+        {"name": "rescue", "nopasswd": False},
+    ]
 
 
 def test_authorized_keys() -> None:
@@ -128,9 +150,14 @@ def test_authorized_keys() -> None:
         "alice": [f'from="198.51.100.0/24",expiry-time="202707010000Z" {ed25519(1)} alice:a'],
         "bob": [f'restrict,port-forwarding,command="/usr/sbin/nologin",expiry-time="202707010000Z" {ed25519(2)} bob:b'],
     }
-    assert run("authorized_keys", good(), "web1", TODAY)[1]["lines"][0].startswith('restrict,expiry-time="202707010000Z" ')
+    assert run("authorized_keys", good(), "web1", TODAY)[1]["lines"][0].startswith(
+        'restrict,expiry-time="202707010000Z" '
+    )
     # A login over the jump host comes from there.
-    assert '"10.0.0.11/32,198.51.100.0/24,203.0.113.11/32,fd00::11/128"' in run("authorized_keys", good(), "db1", TODAY)[0]["lines"][0]
+    assert (
+        '"10.0.0.11/32,198.51.100.0/24,203.0.113.11/32,fd00::11/128"'
+        in run("authorized_keys", good(), "db1", TODAY)[0]["lines"][0]
+    )
 
 
 def test_forwarding() -> None:
@@ -157,17 +184,32 @@ def test_a_source_without_an_address_never_opens_the_port_to_all() -> None:
 
 
 def test_logins_and_operator() -> None:
-    assert run("login_candidates", good(), "db1", "alice") == [{"user": "alice", "port": 2222}, {"user": "root", "port": 22}]
-    assert [run("choose_operator", good(), *arguments) for arguments in (("zoe", "x"), ("", "alice"), ("", "x"))] == ["zoe", "alice", "alice"]
+    assert run("login_candidates", good(), "db1", "alice") == [
+        {"user": "alice", "port": 2222},
+        {"user": "root", "port": 22},
+    ]
+    assert [run("choose_operator", good(), *arguments) for arguments in (("zoe", "x"), ("", "alice"), ("", "x"))] == [
+        "zoe",
+        "alice",
+        "alice",
+    ]
 
 
 def test_the_door_is_proved_on_paper() -> None:
     cat = catalogue(good())
-    contact = {"user": "root", "port": 22, "key_fingerprint": cat["people"][0]["keys"][0]["fingerprint"], "source_address": "198.51.100.7"}
+    contact = {
+        "user": "root",
+        "port": 22,
+        "key_fingerprint": cat["people"][0]["keys"][0]["fingerprint"],
+        "source_address": "198.51.100.7",
+    }
     door = FILTERS["door_mistakes"]
     assert door(cat, "web1", "alice", contact, TODAY) == []
     assert "-K" in door(cat, "web1", "alice", contact, TODAY, password=False)[0]
-    assert "admits 198.51.100.0/24 only" in door(cat, "web1", "alice", {**contact, "source_address": "192.0.2.1"}, TODAY)[0]
+    assert (
+        "admits 198.51.100.0/24 only"
+        in door(cat, "web1", "alice", {**contact, "source_address": "192.0.2.1"}, TODAY)[0]
+    )
     assert "none of alice's" in door(cat, "web1", "alice", {**contact, "key_fingerprint": "SHA256:x"}, TODAY)[0]
     assert "no admin right" in " ".join(door(cat, "web1", "bob", contact, TODAY))
     assert "ended" in door(cat, "web1", "alice", contact, "2027-07-01")[0]

@@ -1,0 +1,190 @@
+"""Preflight as a user meets it: ansible-playbook with a bad inventory, and with the example once it is filled in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.filters.support import ROOT, SEEN, ed25519, good, rsa
+
+HASH = "$6$saltsaltsalt$" + "a" * 86
+
+
+def write(folder: Path, raw: dict[str, Any], hashes: dict[str, Any]) -> None:
+    """Write an environment as an inventory folder."""
+    groups = {
+        name: {"hosts": {host: {} for host in hosts}}
+        for name, hosts in raw["groups"].items()
+        if name not in {"all", "ungrouped"}
+    }
+    top = {
+        "hosts": {
+            name: {k: "192.0.2.9" for k in raw["variables"][name] if k.startswith("ansible_")} for name in raw["hosts"]
+        }
+    }
+    (folder / "host_vars").mkdir(parents=True)
+    (folder / "group_vars" / "all").mkdir(parents=True)
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {**top, "children": groups}}))
+    for name, host in raw["hosts"].items():
+        (folder / "host_vars" / f"{name}.yml").write_text(yaml.safe_dump({"host": host}))
+    public = {name: raw[name] for name in ("people", "services", "policy")}
+    (folder / "group_vars" / "all" / "data.yml").write_text(
+        yaml.safe_dump({**public, "vault": {"password_hashes": hashes}})
+    )
+
+
+def play(inventory: Path, *arguments: str, roles: str = "site.yml") -> subprocess.CompletedProcess[str]:
+    """Run a playbook with an ssh that leaves a trace, so that a contacted host is seen."""
+    trace = inventory.parent / "bin"
+    trace.mkdir(exist_ok=True)
+    for tool in ("ssh", "sftp", "scp"):
+        (trace / tool).write_text(f"#!/bin/sh\necho contacted >> {inventory.parent}/contacted\nexit 255\n")
+        (trace / tool).chmod(0o755)
+    env = {**os.environ, "PATH": f"{trace}:{Path(sys.executable).parent}:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+           "HOLDFAST_OPERATOR": "alice", "ANSIBLE_NOCOLOR": "1"}  # fmt: skip
+    command = [
+        "ansible-playbook",
+        "-i",
+        str(inventory),
+        str(ROOT / "playbooks" / roles),
+        "-e",
+        "holdfast_today=2026-12-01",
+        *arguments,
+    ]
+    return subprocess.run(
+        command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def bad() -> dict[str, Any]:
+    """Return an environment with one mistake of each kind."""
+    raw = good()
+    alice, bob, ci = raw["people"]
+    blog, dns = raw["services"]
+    alice["untill"] = "2027-01-01"
+    alice["keys"].append({"name": "old", "key": rsa(2048), "verified": SEEN})
+    alice["keys"].append({"name": "dsa", "key": "ssh-dss AAAAB3NzaC1kc3M=", "verified": SEEN})
+    alice["keys"].append({"name": "torn", "key": "ssh-ed25519 AAAA*", "verified": SEEN})
+    alice["rights"][1]["verified"] = {"by": "alice", "on": "2026-11-02"}
+    bob["keys"].append({"name": "same", "key": ed25519(1), "verified": {"by": "alice", "on": "2027-01-01"}})
+    bob["keys"].append({"name": "unseen", "key": ed25519(9)})
+    bob["sudo"] = "pasword"
+    bob["rights"].append({"login": True, "jump": True, "on": ["webb"], "verified": {"by": "zoe", "on": "2026-11-02"}})
+    ci["from"] = ["198.51.100.7/24"]
+    ci["owner"] = "carol"
+    ci["rights"].append({"deploy": ["blgo"], "on": ["web"], "verified": {"by": "zoe", "on": "2026-11-02"}})
+    raw["people"].append({"name": "dave", "until": "2026-13-01"})
+    raw["people"].append({"name": "dave", "until": "2026-01-01", "keys": "none"})
+    blog["listen"] += [
+        {"port": 70000},
+        {"port": 22},
+        {"port": 8002, "network": "lan"},
+        {"port": 8003, "network": "backend", "from": ["bastoin"]},
+    ]
+    dns["listen"] += [{"port": 80}, {"port": "25"}]
+    raw["services"].append({"name": "shop", "on": ["web1"], "listen": [{"port": 8001, "network": "backend"}]})
+    raw["hosts"]["web1"].update(ssh={"jump": "web2"}, forwards="dockr")
+    raw["hosts"]["web2"].update(ssh={"jump": "web1", "host_key": rsa(1024)})
+    raw["hosts"]["lb1"]["address"] = "203.0.113.11"
+    raw["hosts"]["lb1"]["networks"][1]["address"] = "10.0.0.300"
+    del raw["hosts"]["bastion"]["console"]
+    raw["policy"] = {"guard": {"seconds": 40}}
+    raw["variables"]["db1"].append("ansible_host")
+    return raw
+
+
+EXPECTED = """
+person alice, untill: found an unknown key; did you mean until?
+person alice, keys[old].key: found an RSA key of 2048 bits; make an Ed25519 key
+person alice, keys[dsa].key: found a DSA key; make an Ed25519 key
+person alice, keys[torn].key: found ssh-ed25519 with damaged base64; copy the whole line
+person alice, rights[jump].verified.by: found alice; name another person
+person bob, key: found the same key as person alice: a; give each person
+person bob, keys[same].verified.on: found 2027-01-01; write the day on which it happened
+person bob, keys[unseen].verified: found nothing; write verified: {by: NAME, on: YYYY-MM-DD}
+person bob, sudo: found pasword; did you mean password?
+person bob, rights[2]: found login, jump; name exactly one of
+person bob, rights[2].on: found webb; did you mean web?
+person ci, from[1]: found 198.51.100.7/24; write a network such as
+person ci, owner: found carol; name a declared person
+person ci, rights[2].deploy: found blgo; did you mean blog?
+automation ci, rights[deploy].verified.by: found zoe; name a person of `people`
+person dave, until: found 2026-13-01; write a date that exists
+person dave, keys: found none; write a list
+people, name: found dave, 2 times; give each person one entry
+service blog, listen[2].port: found 70000; write a whole number from 1 to 65535
+service blog, listen[port 22].port: found 22/tcp on public; choose another port
+service blog, listen[port 8002].network: found lan; declare it
+service blog, listen[5].from: found bastoin; did you mean bastion?
+service dns, listen[port 80].port: found 80/tcp on public; choose another port
+service dns, listen[3].port: found 25; write a whole number
+service shop, listen[port 8001].port: found 8001/tcp on backend; choose another port
+host web1, host.forwards: found dockr; did you mean docker?
+host web1, host.ssh.jump: found web1 -> web2 -> web1; name a host
+host web2, host.ssh.host_key: found an RSA key of 1024 bits
+host lb1, host.address: found 203.0.113.11; write this host's own
+host lb1, host.networks[backend].address: found 10.0.0.300; write an IPv4
+host bastion, host.console: found nothing; write an account
+host db1, ansible_host: found set in the inventory; remove it and write host.address
+policy, guard.seconds: found 40; write more than 55
+operator, rights: found no jump right on web1; give alice the right
+person alice, vault.password_hashes.alice: found something that is no crypt hash
+host db1, vault.password_hashes.rescue: found an MD5 hash
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-vvv", "--diff"), ("--check", "--limit", "web", "--tags", "firewall")], ids=["all", "limited"]
+)
+def test_every_mistake_is_named_at_once_and_no_host_is_contacted(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    write(tmp_path / "inventory", bad(), {"alice": "hunter2-plain", "rescue": "$1$hunter2$x"})
+    done = play(tmp_path / "inventory", *arguments)
+    said = re.sub(r"\s+", " ", done.stdout)
+    missing = [
+        line for line in EXPECTED if re.sub(r"\s+", " ", line).removeprefix("- ") not in said and "rescue" not in line
+    ]
+    assert done.returncode != 0, done.stdout + done.stderr
+    assert missing == [], done.stdout + done.stderr
+    assert re.search(r"host \w+, vault.password_hashes.rescue: found an MD5 hash", said)
+    assert said.count("person alice, untill: found") == 1
+    assert not (tmp_path / "contacted").exists()
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def filled(folder: Path) -> Path:
+    """Copy the example, and name host and people as its comments ask."""
+    shutil.copytree(ROOT / "inventories/example", folder)
+    people = folder / "group_vars/all/people.yml"
+    text = re.sub(r"key: sk-ssh.*", f"key: {ed25519(1)}", people.read_text()).replace(
+        "factors: fido2 ", "factors: key "
+    )
+    people.write_text(re.sub(r"key: ssh-ed25519 AAAA\S+ReplaceWith.*", f"key: {ed25519(2)}", text))
+    hashes = dict.fromkeys(["alice", "bob", "rescue"], HASH)
+    (folder / "group_vars/all/vault.yml").write_text(yaml.safe_dump({"vault": {"password_hashes": hashes}}))
+    return folder
+
+
+def test_the_example_says_what_is_to_be_replaced_and_passes_then(tmp_path: Path) -> None:
+    untouched = play(ROOT / "inventories/example", "--list-tasks")
+    assert untouched.returncode == 0, untouched.stderr
+    shutil.copytree(ROOT / "inventories/example", tmp_path / "as-is")
+    said = re.sub(r"\s+", " ", play(tmp_path / "as-is").stdout)
+    assert len(re.findall(r"found the example's key", said)) == 2, said
+    assert len(re.findall(r"vault.password_hashes.\w+: found nothing", said)) == 3, said
+    playbook = tmp_path / "preflight.yml"
+    shutil.copytree(ROOT / "playbooks/group_vars", tmp_path / "group_vars")
+    playbook.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "roles": ["preflight"], "tasks": [
+        {"ansible.builtin.debug": {"msg": "operator={{ holdfast_operator }} rules={{ holdfast_catalogue | firewall_rules(inventory_hostname) }}"}}]}]))  # fmt: skip
+    done = play(filled(tmp_path / "mine"), "--check", roles=str(playbook))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "operator=alice rules=[]" in done.stdout
+    assert "Warnings (legal, but weak)" in done.stdout
+    assert not (tmp_path / "contacted").exists()
