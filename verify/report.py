@@ -170,7 +170,10 @@ def detail_of(excinfo: pytest.ExceptionInfo[BaseException], result: pytest.TestR
     """What a reader needs of a failure: the message, not the stack, when the message was written for them."""
     if excinfo.errisinstance((pytest.fail.Exception, RuntimeError)):
         return str(excinfo.value)
-    return str(result.longrepr)[-3000:] if excinfo.errisinstance(AssertionError) else excinfo.exconly()
+    if excinfo.errisinstance(AssertionError):
+        # What the check says, without pytest's explanation of how it compared.
+        return str(excinfo.value).partition("\nassert ")[0][:3000] or str(result.longrepr)[-3000:]
+    return excinfo.exconly()
 
 
 def junit(data: dict[str, Any]) -> str:

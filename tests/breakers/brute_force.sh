@@ -2,9 +2,11 @@
 # Nothing counts connections any more.
 set -eu
 nft insert rule inet holdfast input tcp dport 22 accept
-printf 'MaxStartups 1000\n' > /etc/ssh/sshd_config.d/!foreign.conf
+# Taken out rather than overridden: of these the last line counts, not the first.
+sed -i '/^\(MaxStartups\|PerSourceMaxStartups\|PerSourcePenalties\)/d' /etc/ssh/sshd_config.d/*.conf
+echo 'MaxStartups 1000' > '/etc/ssh/sshd_config.d/!foreign.conf'
 if sshd -T | grep -q '^persourcepenalties'; then
-	echo 'PerSourcePenalties no' >> /etc/ssh/sshd_config.d/!foreign.conf
+	echo 'PerSourcePenalties no' >> '/etc/ssh/sshd_config.d/!foreign.conf'
 fi
 sshd -t
 systemctl reload ssh
