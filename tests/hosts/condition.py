@@ -7,8 +7,10 @@ from __future__ import annotations
 SCRIPT = r"""
 for path in $(find /etc/ssh /etc/sudoers /etc/sudoers.d /etc/pam.d /etc/holdfast /etc/sysctl.d \
         /etc/systemd/system /etc/passwd /etc/shadow /etc/group /etc/gshadow ! -type d | sort); do
+    # links are made by systemctl, which makes them anew
+    if [ -L "$path" ]; then echo "$path -> $(readlink "$path")"; continue; fi
     stat -c '%n %A %U %G %Y' "$path"
-    if [ -L "$path" ]; then readlink "$path"; else sha256sum < "$path"; fi
+    sha256sum < "$path"
 done
 systemctl show -p Id,LoadState,ActiveState,UnitFileState ssh.service ssh.socket nftables.service holdfast-firewall.service
 nft --stateless list table inet holdfast | sed -E 's/ expires [0-9a-z]+//g; /elements = /,/\}/d'

@@ -7,13 +7,10 @@ promise is asked again: it must have been green before, and be red now.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +18,8 @@ import pytest
 from tests.hosts.conftest import HOST, ROOT, Hardened, Target
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lab.hosts import Lab
 
 BREAKERS = ROOT / "tests/breakers"

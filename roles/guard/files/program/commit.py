@@ -149,11 +149,11 @@ def _save(change: Change) -> dict[str, Any]:
     order = change.order
     directories = {os.path.dirname(path) for path in change.paths()} | {"/etc"}
     files.sweep({d for d in _staged_before() | directories if os.path.isdir(d)})
-    write_durably(STAGING, json.dumps(sorted(directories)).encode())
     finals = keys.Finals(order)
     made: list[str] = []
     saved_files: dict[str, str] = {}
     try:
+        write_durably(STAGING, json.dumps(sorted(directories)).encode())
         for entry in change.entries:
             made += files.make_parent(entry["path"])
             files.write_fresh(files.fresh_of(entry["path"]), entry["bytes"], *files.owner_of(entry), entry["mode"])

@@ -113,10 +113,14 @@ def write_durably(path: str, data: bytes, mode: int = 0o600) -> None:
     """Replace a file of the guard's own, so that it is whole after a power loss."""
     fresh = f"{path}.new"
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        os.unlink(fresh)
+        raise
     os.rename(fresh, path)
     sync_directory(os.path.dirname(path))
 
