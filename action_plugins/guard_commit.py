@@ -119,14 +119,15 @@ class ActionModule(ActionBase):
             "prune": [],
             "validate": [],
             "units": [],
-            "tables": [],
+            "tables": {},
             "sysctl": {},
             "reload": {},
             "parts": parts(),
         }
         for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
-            for key in ("files", "prune", "validate", "units", "tables"):
+            for key in ("files", "prune", "validate", "units"):
                 order[key] += concern[key]
+            order["tables"].update({table: concern["reload"][0] for table in concern["tables"]})
             order["sysctl"].update({key: str(value) for key, value in concern["sysctl"].items()})
             owned = [entry["path"] for entry in concern["files"]] + list(concern["prune"])
             for unit in concern["reload"]:

@@ -60,7 +60,9 @@ options:
     type: dict
     default: {}
   tables:
-    description: nftables tables (family and name) that a revert puts back.
+    description:
+      - nftables tables (family and name) that a revert puts back, and that the first unit of O(reload) loads.
+      - A table that was changed by hand since the last commit is loaded anew.
     type: list
     elements: str
     default: []

@@ -47,7 +47,7 @@ def lockout(seconds: int = 4, **fields: Any) -> dict[str, Any]:
             {"name": "nftables.service", "masked": False},
         ],
         "sysctl": {},
-        "tables": ["inet holdfast"],
+        "tables": {"inet holdfast": "holdfast-firewall"},
         "reload": {
             "holdfast-firewall": ["/etc/holdfast/firewall.nft"],
             "ssh": ["/etc/ssh/sshd_config.d/*", "/etc/pam.d/sshd"],

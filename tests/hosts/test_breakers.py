@@ -48,7 +48,7 @@ def verify(target: Target, report: Path, promise: str, outsider: str) -> dict[st
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     data = json.loads((report / "results.json").read_text(encoding="utf-8"))
     found = [entry for host in data["hosts"] for entry in host["promises"]]
-    assert len(found) == 1, f"one promise was asked, the report has {len(found)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    assert len(found) == 1, f"not one promise in the report but {len(found)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
     assert (done.returncode == 0) == (found[0]["outcome"] != "failed"), "exit code and report disagree"
     entry: dict[str, Any] = found[0]
     return entry

@@ -167,7 +167,7 @@ def test_confirm_races_revert(target: Target) -> None:
     outcomes = []
     for number in range(6):
         path = f"/etc/ssh/sshd_config.d/50-race-{number}.conf"
-        order = lockout(seconds=2, files=[file(path, "LogLevel INFO\n")], prune=[], units=[], tables=[], reload={}, validate=[])
+        order = lockout(seconds=2, files=[file(path, "LogLevel INFO\n")], prune=[], units=[], tables={}, reload={}, validate=[])
         assert give(target, order)["armed"]
         time.sleep(1.75 + number * 0.05)
         confirmed = json.loads(target.host.exec([GUARD, "confirm", order["id"]], check=False).stdout)
@@ -182,7 +182,7 @@ def test_two_controllers_at_once(target: Target) -> None:
     """Of commits that start in the same moment one arms, the others are refused."""
     answers: list[dict[str, object]] = []
     orders = [
-        lockout(files=[file("/etc/ssh/sshd_config.d/50-x.conf", f"# {n}\n")], prune=[], units=[], tables=[], reload={}, validate=[])
+        lockout(files=[file("/etc/ssh/sshd_config.d/50-x.conf", f"# {n}\n")], prune=[], units=[], tables={}, reload={}, validate=[])
         for n in range(4)
     ]
     threads = [threading.Thread(target=lambda order=order: answers.append(give(target, order))) for order in orders]
@@ -202,7 +202,7 @@ def test_revoked_access_does_not_come_back(target: Target) -> None:
     assert target.ssh("bob", "true") == 0
     order = lockout(
         files=[file(f"{keys}/oper", oper + "# changed\n"), file(f"{keys}/alice", alice.replace("AAAAC3", "AAAAC3Nza", 1))],
-        prune=[f"{keys}/*"], units=[], tables=[], reload={}, validate=[],
+        prune=[f"{keys}/*"], units=[], tables={}, reload={}, validate=[],
         accounts=[{"name": n, "groups": ["holdfast-ssh"], "shell": "/bin/bash", "expires": None, "password": "*"} for n in ("alice", "ci-blog", "rescue")],
         keep=[],
     )  # fmt: skip

@@ -47,10 +47,10 @@ def test_default_deny_and_what_ipv6_needs() -> None:
 
 def test_declared_rules_and_no_others() -> None:
     assert chain(table(), "declared") == [
-        'tcp dport 443 accept comment "service blog"',
-        'iifname "eth1" ip saddr 10.0.0.0/8 tcp dport 5432 accept comment "db"',
-        'iifname "eth1" ip6 saddr fd00::/64 tcp dport 5432 accept comment "db"',
-        'udp dport 51820 accept comment "a ?quoted??reason"',
+        'tcp dport 443 accept comment "service blog 443/tcp"',
+        'iifname "eth1" ip saddr 10.0.0.0/8 tcp dport 5432 accept comment "db 5432/tcp"',
+        'iifname "eth1" ip6 saddr fd00::/64 tcp dport 5432 accept comment "db 5432/tcp"',
+        'udp dport 51820 accept comment "a ?quoted??reason 51820/udp"',
     ]
     assert chain(table(firewall_rules=[]), "declared") == []
 
@@ -59,11 +59,11 @@ def test_ssh_from_its_sources_on_every_port_of_a_change() -> None:
     lines = chain(
         table(firewall__ssh_ports=[2222, 22], firewall_ssh_sources=["192.0.2.0/24", "2001:db8::/32"]), "input"
     )
-    assert [line for line in lines if line.endswith("goto ssh")] == [
-        "ip saddr 192.0.2.0/24 tcp dport 2222 ct state new goto ssh",
-        "ip6 saddr 2001:db8::/32 tcp dport 2222 ct state new goto ssh",
-        "ip saddr 192.0.2.0/24 tcp dport 22 ct state new goto ssh",
-        "ip6 saddr 2001:db8::/32 tcp dport 22 ct state new goto ssh",
+    assert [line for line in lines if "goto ssh" in line] == [
+        'ip saddr 192.0.2.0/24 tcp dport 2222 ct state new goto ssh comment "SSH 2222/tcp"',
+        'ip6 saddr 2001:db8::/32 tcp dport 2222 ct state new goto ssh comment "SSH 2222/tcp"',
+        'ip saddr 192.0.2.0/24 tcp dport 22 ct state new goto ssh comment "SSH 22/tcp"',
+        'ip6 saddr 2001:db8::/32 tcp dport 22 ct state new goto ssh comment "SSH 22/tcp"',
     ]
 
 

@@ -58,10 +58,12 @@ class Change:
         self.accounts = accounts.Plan(order)
         self.steps, self.units_before = units.plan(order["units"])
         self.sysctl = sysctl.differing(order["sysctl"])
+        self.drifted = tables.drifted(list(order["tables"]))
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        return bool(self.entries or self.pruned or self.accounts.changed or self.steps or self.sysctl or self.unborn)
+        live = self.steps or self.sysctl or self.drifted
+        return bool(self.entries or self.pruned or self.accounts.changed or live or self.unborn)
 
     @property
     def unborn(self) -> list[str]:
@@ -73,9 +75,9 @@ class Change:
         return [entry["path"] for entry in self.entries] + self.pruned
 
     def reloads(self) -> list[str]:
-        """Units whose files changed, in the order's sequence."""
-        touched = set(self.paths())
-        return [unit for unit, paths in self.order["reload"].items() if touched & self._expanded(paths)]
+        """Units whose files changed, or whose live rules were changed by hand, in the order's sequence."""
+        drifted = {self.order["tables"][table] for table in self.drifted}
+        return [unit for unit, owned in self.order["reload"].items() if unit in drifted or self._expanded(owned)]
 
     def _expanded(self, owned: list[str]) -> set[str]:
         return {path for path in self.paths() if any(fnmatch.fnmatchcase(path, pattern) for pattern in owned)}
@@ -85,6 +87,7 @@ class Change:
         said = diff.says(self.order, self.entries, self.pruned) + self.accounts.says
         said += [f"{verb} {name}" for verb, name in self.steps]
         said += [f"set {key} to {value}" for key, value in self.sysctl.items()]
+        said += [f"load the table {table} anew: it was changed by hand" for table in self.drifted]
         return said + [f"use {name}, which does not exist yet" for name in self.unborn]
 
 
@@ -165,7 +168,7 @@ def _save(change: Change) -> dict[str, Any]:
                 saved_files[path] = files.save_twin(path, finals.instead(path, files.read(path)))
         checkpoint("staged")
         saved_accounts = change.accounts.stage()
-        tables.save(order["tables"])
+        tables.save(list(order["tables"]))
         state = {
             "id": order["id"],
             "who": order["who"],
@@ -175,7 +178,7 @@ def _save(change: Change) -> dict[str, Any]:
             "files": saved_files,
             "made": made,
             "accounts": saved_accounts,
-            "tables": order["tables"],
+            "tables": list(order["tables"]),
             "units": change.units_before,
             "new_units": [name for name, old in change.units_before.items() if old["LoadState"] == "not-found"],
             "sysctl": {key: sysctl.read(key) for key in change.sysctl},

@@ -9,6 +9,7 @@ from typing import Any
 
 import accounts
 import files
+import tables
 from host import ABORT_UNIT, LAST, REVERT_UNIT, RUN, STATE, STORE, GuardError, checkpoint, log, read_state, run
 from host import sync_directory, transition, unlink
 
@@ -33,6 +34,7 @@ def confirm(ident: str) -> dict[str, Any]:
         os.unlink(STATE)  # from here on it stays
         sync_directory(STORE)
         checkpoint("confirmed")
+        tables.remember(state["tables"])
         for path in state["files"]:
             unlink(files.twin_of(path))
         accounts.drop_twins(state["accounts"])

@@ -21,6 +21,7 @@ LAST = f"{STORE}/last-revert.json"
 LOG = f"{STORE}/log"
 RESCUE = f"{STORE}/rescue.sh"
 TABLES = f"{STORE}/tables.nft"
+LIVE = f"{STORE}/tables.json"  # digests of our tables as the last confirmed commit left them
 STAGING = f"{STORE}/staging.json"
 RUN = "/run/holdfast-guard"
 LOCK = f"{RUN}.lock"

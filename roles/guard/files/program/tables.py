@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 
-from host import TABLES, run, write_durably
+from host import LIVE, TABLES, run, write_durably
 
 RULE = re.compile(r'\b(?:accept|drop|jump \S+|goto \S+)\b.*comment "([^"]+)"|comment "([^"]+)".*\b(?:accept|drop)\b')
 
@@ -31,6 +33,34 @@ def restore(tables: list[str]) -> list[str]:
     if code == 127:  # not installed: then there is no table either
         return []
     return [f"nft: {text}"] if code else []
+
+
+def digest(table: str) -> str:
+    """SHA-256 of a live table without counters and set elements, which change by themselves."""
+    text = run("nft", "--stateless", "--terse", "list", "table", *table.split())[1]
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def drifted(tables: list[str]) -> list[str]:
+    """Tables that somebody changed by hand, or flushed, since the last commit brought them live."""
+    known = remembered()
+    return [table for table in tables if table in known and digest(table) != known[table]]
+
+
+def remembered() -> dict[str, str]:
+    """The digest of each table as the last confirmed commit left it."""
+    try:
+        with open(LIVE, encoding="utf-8") as handle:
+            found: dict[str, str] = json.load(handle)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def remember(tables: list[str]) -> None:
+    """Keep the digests of what is live now."""
+    if tables:
+        write_durably(LIVE, json.dumps({table: digest(table) for table in tables}).encode())
 
 
 def comments(text: str) -> set[str]:

@@ -1,0 +1,34 @@
+"""What somebody changed by hand on the host is put back by the next run."""
+
+from __future__ import annotations
+
+from .conftest import Target
+
+LIVE = "nft --stateless --terse list table inet holdfast"
+
+
+def test_live_rules(target: Target) -> None:
+    """Rules that were opened or flushed past the files come back, and the run says so."""
+    assert target.play("playbooks/site.yml").changed == 0, "a boot alone is no change"
+    declared = target.sh(LIVE)
+    for damage in ("nft insert rule inet holdfast input tcp dport 4444 accept", "nft flush ruleset"):
+        target.sh(damage)
+        run = target.play("playbooks/site.yml")
+        assert run.changed == 1, run.text[-3000:]
+        assert target.sh(LIVE) == declared
+        assert target.play("playbooks/site.yml").changed == 0
+
+
+def test_files_and_accounts(target: Target) -> None:
+    """A key, a right and a rule that were added by hand are gone after the next run."""
+    target.sh(
+        "cp /etc/ssh/authorized_keys.d/oper /etc/ssh/authorized_keys.d/mallory; useradd -m -s /bin/bash mallory;"
+        "usermod -aG holdfast-ssh,holdfast-admin mallory; gpasswd -a bob holdfast-admin; passwd -d root"
+    )
+    run = target.play("playbooks/site.yml", "--diff")
+    assert target.ssh("mallory", "true", key="oper", seconds=3) != 0
+    assert "mallory" not in target.sh("ls /etc/ssh/authorized_keys.d")
+    assert "holdfast-admin" not in target.sh("id bob")
+    assert target.sh("getent shadow root").split(":")[1].startswith(("*", "!"))
+    assert "remove mallory's key" in run.text
+    assert target.play("playbooks/site.yml").changed == 0
