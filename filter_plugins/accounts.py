@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 
+ADMIN_GROUPS = {"password": ("holdfast-admin",), "nopasswd": ("holdfast-admin", "holdfast-nopasswd")}
+
+
 def accounts(cat: Any, host: str, today: str) -> list[dict[str, Any]]:
     """Return the accounts of `host` as [{name, kind, groups, sudo, expires, shell, password}], sorted by name.
 
@@ -24,7 +27,7 @@ def accounts(cat: Any, host: str, today: str) -> list[dict[str, Any]]:
             {
                 "name": person["name"],
                 "kind": person["kind"],
-                "groups": ["holdfast-admin", "holdfast-ssh"] if admin else ["holdfast-ssh"],
+                "groups": sorted({"holdfast-ssh", *(ADMIN_GROUPS[sudo] if sudo else ())}),
                 "sudo": sudo,
                 "expires": person["until"],
                 "shell": "/bin/bash",

@@ -42,7 +42,9 @@ def host_mistakes(cat: Any, host: str, today: str) -> Iterator[dict[str, str]]:
         last = max(doors, key=lambda person: str(person["until"]))
         soon = (date.fromisoformat(today) + timedelta(days=cat["policy"]["access"]["warn_days"])).isoformat()
         if last["until"] <= soon:
-            fix = f"THE LAST ADMIN DOOR of this host closes at the end of {last['until']}: verify {last['name']} again and set a later end"
+            fix = (
+                f"THE LAST ADMIN DOOR of this host closes on that day: verify {last['name']} again and set a later end"
+            )
             yield finding("warning", entry, "admin", f"{last['name']} until {last['until']}", fix)
     console = cat["hosts"][host]["console"]
     holder = next((person for person in cat["people"] if person["name"] == console), None)
@@ -113,12 +115,12 @@ def operator_mistakes(cat: Any, operator: str, hosts: Iterable[str], today: str)
         )
     shut = sorted(host for host in hosts if host in cat["hosts"] and not may(person, "admin", host))
     if shut:
-        fix = f"{operator} is no admin there: {say}, give the right, or leave the hosts out with --limit; admins are: {', '.join(admins) or 'none'}"
+        fix = f"no admin there: {say}, give the right, or use --limit; admins are: {', '.join(admins) or 'none'}"
         yield finding("mistake", "operator", "operator", f"{operator} on {', '.join(shut)}", fix)
     needed = sorted({cat["hosts"][host]["ssh"]["jump"] for host in hosts if host in cat["hosts"]} - {None})
     for jump in needed:
         if jump in cat["hosts"] and not may(person, "jump", jump):
-            fix = f"give {operator} the right {{jump: true, on: [{jump}]}}, verified: forwarding is open only to whom it is granted"
+            fix = f"give {operator} the right {{jump: true, on: [{jump}]}}: only who has it gets through"
             yield finding("mistake", "operator", "rights", f"no jump right on {jump}", fix)
 
 

@@ -41,9 +41,10 @@ def options_of(cat: Any, host: str, person: dict[str, Any]) -> str:
 
 
 def authorized_keys(cat: Any, host: str, today: str) -> list[dict[str, Any]]:
-    """Return the key files of `host` as [{name, lines}], sorted by name: everybody with a right there whose end has not passed.
+    """Return the key files of `host` as [{name, lines}], sorted by name.
 
-    today: 'YYYY-MM-DD', UTC. A person without a key has no file.
+    Of everybody with a right there whose end has not passed. A person without a key has no file.
+    today: 'YYYY-MM-DD', UTC.
     """
     found = []
     for person in cat["people"]:

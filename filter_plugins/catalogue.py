@@ -15,13 +15,13 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 KINDS = ("admin", "deploy", "login", "forward", "jump")
-# A missing required key costs a tolerant reading the whole entry, but for these: other mistakes of the entry are still worth telling.
+# A missing key costs a tolerant reading the whole entry, but for these: the entry's other mistakes are still told.
 KEPT_WITHOUT = frozenset({"until", "verified", "address", "on", "by"})
 GONE = object()
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON data. YAML reads an unquoted `on` key as True and a date as a date object: both become text."""
+    """Return `value` as JSON data. YAML makes an unquoted `on` True, and a date an object: both become text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
@@ -143,7 +143,7 @@ def at(data: Any, path: Sequence[Any]) -> Any:
 
 
 def drop(data: Any, path: Sequence[Any]) -> None:
-    """Mark what lies at `path` as gone. List items keep their places until the sweep, so that other paths stay right."""
+    """Mark what lies at `path` as gone. List items keep their places until the sweep, so other paths stay right."""
     if path and (holder := at(data, path[:-1])) is not GONE:
         holder[path[-1]] = GONE
 
@@ -229,16 +229,17 @@ def listed(value: Any) -> list[str]:
 
 
 def public_key(text: str, *, tolerant: bool) -> dict[str, Any]:
-    """Return {key, type, fingerprint} of a public key line. The last two are None where a tolerant reading cannot tell them."""
+    """Return {key, type, fingerprint} of a public key line. Of a malformed one, the last two are None."""
     words = text.split()
     try:
         blob = base64.b64decode(words[1], validate=True)
-        if blob[4 : 4 + int.from_bytes(blob[:4], "big")].decode("ascii") != words[0] or not words[0]:
-            raise ValueError("the type in front is not the key's own")
-    except (IndexError, ValueError, binascii.Error) as error:
+    except (IndexError, ValueError, binascii.Error):
+        blob = b""
+    # The type in front must be the key's own.
+    if not blob or blob[4 : 4 + int.from_bytes(blob[:4], "big")] != words[0].encode():
         if tolerant:
             return {"key": " ".join(words), "type": None, "fingerprint": None}
-        raise AnsibleFilterError("catalogue: a public key is malformed: preflight names it") from error
+        raise AnsibleFilterError("catalogue: a public key is malformed: preflight names it")
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
     return {"key": f"{words[0]} {words[1]}", "type": words[0], "fingerprint": f"SHA256:{digest}"}
 

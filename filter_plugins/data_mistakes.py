@@ -32,7 +32,7 @@ TYPES = {
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON data. YAML reads an unquoted `on` key as True and a date as a date object: both become text."""
+    """Return `value` as JSON data. YAML makes an unquoted `on` True, and a date an object: both become text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
@@ -165,7 +165,8 @@ def place_of(data: Any, path: Sequence[Any]) -> tuple[str, str]:
         number = rest.pop(0)
         here = here[number]
         name = here.get("name") if isinstance(here, dict) else None
-        entry = f"{ {'people': 'person', 'services': 'service'}[part] } {shown(name) if isinstance(name, str) else f'number {number + 1}'}"
+        called = shown(name) if isinstance(name, str) else f"number {number + 1}"
+        entry = f"{'person' if part == 'people' else 'service'} {called}"
     words = "host" if part == "hosts" and rest else ""
     for step in rest:
         here = here[step]
@@ -257,8 +258,9 @@ def mistake(entry: str, key: str, value: str, fix: str) -> dict[str, str]:
 
 
 def data_mistakes(raw: Any, schema: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the mistakes of shape in an environment as [{level, entry, key, value, fix}], sorted. Never raises on any data.
+    """Return the mistakes of shape in an environment as [{level, entry, key, value, fix}], sorted.
 
+    Never raises on any data.
     raw: as for `catalogue`, and `variables: {host: [names]}`, the names of each host's variables, so that connection
     variables are found. schema: the JSON Schema of the four names.
     """

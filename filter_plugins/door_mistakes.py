@@ -30,7 +30,7 @@ def admits(cat: Any, sources: list[str], address: str) -> bool:
     return False
 
 
-def door_mistakes(
+def door_mistakes(  # noqa: PLR0917 a filter's arguments are positional in Jinja
     cat: Any, host: str, operator: str, contact: Mapping[str, Any], today: str, password: bool = True
 ) -> list[str]:
     """Return why the next run could not log in to `host` as `operator`, a text each. Empty when the door is proved.
@@ -53,23 +53,19 @@ def door_mistakes(
     accepted = contact.get("key_fingerprint")
     declared = [f"{key['name']} {key['fingerprint']}" for key in person["keys"]]
     if not accepted:
-        found.append(
-            "the present connection used no key that is known, so nothing shows that the next one would be let in: log in with a key"
-        )
+        found.append("nothing shows that the next login would be let in: this one used no known key")
     elif accepted not in {key["fingerprint"] for key in person["keys"]}:
         found.append(
             f"the key of this connection, {accepted}, is none of {operator}'s: {', '.join(declared) or 'there is none'}"
         )
-    address = contact.get("source_address")
+    address, sources = contact.get("source_address"), cat["hosts"][host]["ssh"]["sources"]
     # A login over a jump host comes from there, whatever the person's own networks are.
     jump = cat["hosts"][host]["ssh"]["jump"]
     if address:
         if not admits(cat, [*person["from"], *([jump] if jump else [])], address):
             found.append(f"you come from {address}, and {operator}'s `from` admits {', '.join(person['from'])} only")
-        if not admits(cat, cat["hosts"][host]["ssh"]["sources"], address):
-            found.append(
-                f"you come from {address}, and host.ssh.sources of {host} admits {', '.join(cat['hosts'][host]['ssh']['sources'])} only"
-            )
+        if not admits(cat, sources, address):
+            found.append(f"you come from {address}, and host.ssh.sources of {host} admits {', '.join(sources)} only")
     return found
 
 

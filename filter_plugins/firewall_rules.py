@@ -20,7 +20,7 @@ def collapsed(sources: Iterable[str]) -> list[str]:
 
 
 def addresses_on(host: dict[str, Any], network: str) -> list[str]:
-    """Return the host's addresses on `network`. On the public one its own address counts too, when it is no DNS name."""
+    """Return the host's addresses on `network`. On the public one an IP in host.address counts too."""
     found = [a for n in host["networks"] if n["name"] == network for a in n["addresses"]]
     try:
         return found + ([str(ipaddress.ip_address(host["address"]))] if network == "public" else [])

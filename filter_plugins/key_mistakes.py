@@ -21,6 +21,8 @@ FIELDS = {
 }
 RSA_BITS = 3072
 ED25519_BYTES = 32
+BETTER = "make an Ed25519 key: ssh-keygen -t ed25519"
+WHOLE = "copy the whole line of the .pub file"
 # In the keys of inventories/example, whose private halves nobody has.
 PLACEHOLDER = "ReplaceWithYourOwn"
 
@@ -37,53 +39,52 @@ def fields_of(blob: bytes) -> list[bytes]:
     return fields
 
 
-def verdict(text: str) -> tuple[str, str, str] | None:
-    """Return (level, what was found, fix) for a public key `type base64`, or None for a strong one."""
-    words = text.split()
-    better = "make an Ed25519 key: ssh-keygen -t ed25519"
-    if "PRIVATE KEY" in text:
-        return (
-            "mistake",
-            "(a private key, not shown)",
-            "write the .pub file's line here, and replace the key: it is no secret any more",
-        )
-    if PLACEHOLDER in text:
-        return "mistake", "the example's key", "write your own public key: nobody has the private half of this one"
-    if not words or words[0] not in FIELDS:
-        return (
-            "mistake",
-            words[0][:60] if words else "nothing",
-            "write `type base64` without options in front; certificates are not taken",
-        )
-    kind = words[0]
-    if kind == "ssh-dss":
-        return "mistake", "a DSA key", better
-    try:
-        fields = fields_of(base64.b64decode(words[1], validate=True))
-    except (IndexError, ValueError, binascii.Error):
-        return "mistake", f"{kind} with damaged base64", "copy the whole line of the .pub file"
-    if len(fields) != FIELDS[kind] or fields[0] != kind.encode():
-        return "mistake", f"{kind} in front of another kind of key", "copy the whole line of the .pub file"
+def strength(kind: str, fields: list[bytes]) -> tuple[str, str, str] | None:
+    """Return (level, what was found, fix) for the parts of a well-formed key, or None for a strong one."""
     if kind.endswith("ed25519") or kind.startswith("sk-ssh"):
-        return (
-            None
-            if len(fields[1]) == ED25519_BYTES
-            else ("mistake", f"{kind} of a wrong length", "copy the whole line of the .pub file")
-        )
+        short = len(fields[1]) != ED25519_BYTES
+        return ("mistake", f"{kind} of a wrong length", WHOLE) if short else None
     if kind == "ssh-rsa":
         bits = int.from_bytes(fields[2], "big").bit_length()
-        return (
-            None
-            if bits >= RSA_BITS
-            else ("mistake", f"an RSA key of {bits} bits", f"{better}, or RSA from {RSA_BITS} bits")
-        )
+        weak = ("mistake", f"an RSA key of {bits} bits", f"{BETTER}, or RSA from {RSA_BITS} bits")
+        return weak if bits < RSA_BITS else None
     if kind.startswith("ecdsa"):
-        return "warning", "an ECDSA key", f"legal, but weak where random numbers are: {better}"
+        return "warning", "an ECDSA key", f"legal, but weak where random numbers are: {BETTER}"
     return None
 
 
+def verdict(text: str) -> tuple[str, str, str] | None:
+    """Return (level, what was found, fix) for a public key `type base64`, or None for a strong one."""
+    words = text.split()
+    kind = words[0] if words else "nothing"
+    bad = None
+    if "PRIVATE KEY" in text:
+        bad = (
+            "(a private key, not shown)",
+            "write the .pub file's line, and replace the key: it is no secret any more",
+        )
+    elif PLACEHOLDER in text:
+        bad = ("the example's key", "write your own public key: nobody has the private half of this one")
+    elif kind not in FIELDS:
+        bad = (kind[:60], "write `type base64` without options in front; certificates are not taken")
+    elif kind == "ssh-dss":
+        bad = ("a DSA key", BETTER)
+    if bad:
+        return "mistake", *bad
+    try:
+        fields = fields_of(base64.b64decode(words[1], validate=True))
+    except (IndexError, ValueError, binascii.Error):
+        return "mistake", f"{kind} with damaged base64", WHOLE
+    if len(fields) != FIELDS[kind] or fields[0] != kind.encode():
+        return "mistake", f"{kind} in front of another kind of key", WHOLE
+    return strength(kind, fields)
+
+
 def key_mistakes(cat: Any) -> list[dict[str, str]]:
-    """Return weak, malformed and shared keys as [{level, entry, key, value, fix}], sorted. Never raises on a tolerant catalogue."""
+    """Return weak, malformed and shared keys as [{level, entry, key, value, fix}], sorted.
+
+    Never raises on a tolerant catalogue.
+    """
     found: list[dict[str, str]] = []
     holders: dict[str, list[str]] = defaultdict(list)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def mistakes_text(found: Sequence[dict[str, str]], level: str) -> str:
-    """Return all findings of `level` (mistake or warning) as lines, one each, in the order of their entries. Empty when there is none."""
+    """Return all findings of `level` (mistake or warning) as lines, one each, sorted. Empty when there is none."""
     lines: list[str] = []
     for item in sorted(found, key=lambda item: (item["entry"], item["key"], item["value"], item["fix"])):
         line = f"- {item['entry']}, {item['key'] or 'entry'}: found {item['value']}; {item['fix']}"

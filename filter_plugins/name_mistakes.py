@@ -45,6 +45,7 @@ RESERVED = frozenset(
         "users",
         "holdfast-ssh",
         "holdfast-admin",
+        "holdfast-nopasswd",
         "none",
         "any",
         "all",
@@ -147,8 +148,9 @@ def service_mistakes(service: Mapping[Any, Any], targets: set[str], hosts: set[s
 
 
 def name_mistakes(raw: Any) -> list[dict[str, str]]:
-    """Return names that stand twice or name nothing as [{level, entry, key, value, fix}], sorted. Never raises on any data.
+    """Return names that stand twice or name nothing as [{level, entry, key, value, fix}], sorted.
 
+    Never raises on any data.
     raw: {people, services, policy, hosts: {name: host}, groups: {name: [host]}} as for `catalogue`.
     """
     people, services = items(part(raw, "people")), items(part(raw, "services"))

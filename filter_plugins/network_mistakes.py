@@ -1,4 +1,4 @@
-"""The `network_mistakes` filter: addresses that two hosts claim, jumps in a circle, exposures that overlap or cannot be resolved."""
+"""The `network_mistakes` filter: addresses claimed twice, jumps in a circle, exposures that overlap or lead nowhere."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def sources_of(hosts: dict[str, Any], source: str) -> list[str]:
 
 
 def addresses_on(host: dict[str, Any], network: str) -> list[str]:
-    """Return the host's addresses on `network`. On the public one its own address counts too, when it is no DNS name."""
+    """Return the host's addresses on `network`. On the public one an IP in host.address counts too."""
     found = [a for n in host["networks"] if n["name"] == network for a in n["addresses"]]
     return found + ([host["address"]] if network == "public" and is_ip(host["address"]) else [])
 
@@ -143,7 +143,10 @@ def exposure_mistakes(cat: Any) -> Iterator[dict[str, str]]:
 
 
 def network_mistakes(cat: Any) -> list[dict[str, str]]:
-    """Return mistakes between hosts and exposures as [{level, entry, key, value, fix}], sorted. Never raises on a tolerant catalogue."""
+    """Return mistakes between hosts and exposures as [{level, entry, key, value, fix}], sorted.
+
+    Never raises on a tolerant catalogue.
+    """
     hosts = cat["hosts"]
     found = [*address_mistakes(hosts), *jump_mistakes(hosts), *exposure_mistakes(cat)]
     for name, host in hosts.items():
@@ -159,11 +162,15 @@ def network_mistakes(cat: Any) -> list[dict[str, str]]:
             if "any" not in p["from"] and any(name in right["on"] for right in p["rights"])
         ]
         if jump and limited and not any_address(jump):
-            fix = f"write an address of the jump host in its host.networks: the keys of {', '.join(limited)} are bound to networks"
+            fix = (
+                f"write the jump host's address in its host.networks: {', '.join(limited)} may come from networks only"
+            )
             found.append(finding("mistake", entry, "host.ssh.jump", host["ssh"]["jump"], fix))
     seconds, penalty = cat["policy"]["guard"]["seconds"], cat["policy"]["ssh"]["penalty_max"]
     if seconds <= penalty + MARGIN:
-        fix = f"write more than {penalty + MARGIN}, or lower policy.ssh.penalty_max: a throttled login must still be able to confirm"
+        fix = (
+            f"write more than {penalty + MARGIN}, or lower policy.ssh.penalty_max: a throttled login must still confirm"
+        )
         found.append(finding("mistake", "policy", "guard.seconds", seconds, fix))
     unique = {tuple(item.items()): item for item in found}
     return sorted(unique.values(), key=lambda item: (item["entry"], item["key"], item["value"], item["fix"]))

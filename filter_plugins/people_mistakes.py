@@ -26,6 +26,7 @@ def verified_mistakes(
     entry: str,
     key: str,
     verified: Mapping[str, Any] | None,
+    *,
     name: str,
     people: Mapping[str, Any],
     verifiers: list[str],
@@ -68,14 +69,15 @@ def verified_mistakes(
         )
 
 
-def automation_mistakes(entry: str, person: Mapping[str, Any], people: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+def automation_mistakes(entry: str, person: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """Yield what is wrong with an automation only."""
     owner = person["owner"]
     if not owner:
         yield finding("mistake", entry, "owner", "nothing", "name the person who answers for it")
     kinds = {right["kind"] for right in person["rights"]}
     if is_open(person["from"]) and kinds - {"deploy"}:
-        fix = f"list the networks that it comes from: `any` is for deploy alone, and it may {', '.join(sorted(kinds - {'deploy'}))}"
+        more = ", ".join(sorted(kinds - {"deploy"}))
+        fix = f"list the networks that it comes from: `any` is for deploy alone, and it may {more}"
         yield finding("mistake", entry, "from", ", ".join(person["from"]), fix)
     if person["factors"] != "key":
         yield finding(
@@ -142,9 +144,9 @@ def person_mistakes(entry: str, person: Mapping[str, Any], today: str) -> Iterat
 
 
 def people_mistakes(cat: Any, today: str) -> list[dict[str, str]]:
-    """Return what is wrong with people as [{level, entry, key, value, fix}], sorted. Never raises on a tolerant catalogue.
+    """Return what is wrong with people as [{level, entry, key, value, fix}], sorted.
 
-    today: 'YYYY-MM-DD', UTC.
+    Never raises on a tolerant catalogue. today: 'YYYY-MM-DD', UTC.
     """
     today = str(today)
     people = {person["name"]: person for person in cat["people"]}
@@ -154,14 +156,12 @@ def people_mistakes(cat: Any, today: str) -> list[dict[str, str]]:
         entry = f"{person['kind']} {person['name']}"
         found += person_mistakes(entry, person, today)
         if person["kind"] == "automation":
-            found += automation_mistakes(entry, person, people)
-        for key in person["keys"]:
+            found += automation_mistakes(entry, person)
+        seen = [(f"keys[{key['name']}].verified", key["verified"]) for key in person["keys"]]
+        seen += [(f"rights[{right['kind']}].verified", right["verified"]) for right in person["rights"]]
+        for key, verified in seen:
             found += verified_mistakes(
-                entry, f"keys[{key['name']}].verified", key["verified"], person["name"], people, verifiers, today
-            )
-        for right in person["rights"]:
-            found += verified_mistakes(
-                entry, f"rights[{right['kind']}].verified", right["verified"], person["name"], people, verifiers, today
+                entry, key, verified, name=person["name"], people=people, verifiers=verifiers, today=today
             )
     return sorted(found, key=lambda item: (item["entry"], item["key"], item["value"]))
 

@@ -16,7 +16,7 @@ def addresses_of(host: dict[str, Any]) -> list[str]:
 
 
 def ssh_forwarding(cat: Any, host: str, today: str) -> list[dict[str, Any]]:
-    """Return [{name, permit_open}], sorted, for everybody with a forward or jump right on `host` whose end has not passed.
+    """Return [{name, permit_open}], sorted, of valid people with a forward or jump right on `host`.
 
     A jump right opens the declared and the first SSH port of each host whose host.ssh.jump is this one. A forward right
     opens what it names; the name of a host of the inventory opens its addresses too. today: 'YYYY-MM-DD', UTC.

@@ -1,6 +1,6 @@
 """Write the generated pages: docs/reference/data.md from the schema, roles/*/README.md from each role's argument_specs.
 
-Usage: python tools/generate_docs.py [--check]. With --check nothing is written, and stale pages are named (exit code 1).
+Usage: python tools/generate_docs.py [--check]. --check writes nothing and names stale pages (exit 1).
 """
 
 from __future__ import annotations

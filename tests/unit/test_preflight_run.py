@@ -20,7 +20,7 @@ HASH = "$6$saltsaltsalt$" + "a" * 86
 
 def write(folder: Path, raw: dict[str, Any], hashes: dict[str, Any]) -> None:
     """Write an environment as an inventory folder."""
-    groups = {
+    groups: dict[str, Any] = {
         name: {"hosts": {host: {} for host in hosts}}
         for name, hosts in raw["groups"].items()
         if name not in {"all", "ungrouped"}
@@ -48,8 +48,13 @@ def play(inventory: Path, *arguments: str, roles: str = "site.yml") -> subproces
     for tool in ("ssh", "sftp", "scp"):
         (trace / tool).write_text(f"#!/bin/sh\necho contacted >> {inventory.parent}/contacted\nexit 255\n")
         (trace / tool).chmod(0o755)
-    env = {**os.environ, "PATH": f"{trace}:{Path(sys.executable).parent}:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-           "HOLDFAST_OPERATOR": "alice", "ANSIBLE_NOCOLOR": "1"}  # fmt: skip
+    env = {
+        **os.environ,
+        "PATH": f"{trace}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "HOLDFAST_OPERATOR": "alice",
+        "ANSIBLE_NOCOLOR": "1",
+    }
     command = [
         "ansible-playbook",
         "-i",
@@ -181,8 +186,11 @@ def test_the_example_says_what_is_to_be_replaced_and_passes_then(tmp_path: Path)
     assert len(re.findall(r"vault.password_hashes.\w+: found nothing", said)) == 3, said
     playbook = tmp_path / "preflight.yml"
     shutil.copytree(ROOT / "playbooks/group_vars", tmp_path / "group_vars")
-    playbook.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "roles": ["preflight"], "tasks": [
-        {"ansible.builtin.debug": {"msg": "operator={{ holdfast_operator }} rules={{ holdfast_catalogue | firewall_rules(inventory_hostname) }}"}}]}]))  # fmt: skip
+    told = "operator={{ holdfast_operator }} rules={{ holdfast_catalogue | firewall_rules(inventory_hostname) }}"
+    tasks = [{"ansible.builtin.debug": {"msg": told}}]
+    playbook.write_text(
+        yaml.safe_dump([{"hosts": "all", "gather_facts": False, "roles": ["preflight"], "tasks": tasks}])
+    )
     done = play(filled(tmp_path / "mine"), "--check", roles=str(playbook))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "operator=alice rules=[]" in done.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import struct
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def good() -> dict[str, Any]:
     }
     hosts["db1"]["ssh"] = {"port": 2222, "jump": "bastion", "sources": ["bastion"]}
     every = {"on": ["all"], "verified": SEEN}
-    return {
+    environment: dict[str, Any] = {
         "people": [
             {
                 "name": "alice",
@@ -111,3 +112,4 @@ def good() -> dict[str, Any]:
         },
         "variables": {name: ["host", "inventory_hostname"] for name in hosts},
     }
+    return deepcopy(environment)  # no two places share an object

@@ -87,6 +87,8 @@ def whole(**values: Any) -> Callable[[Any], None]:
     return set_in(lambda raw: raw, **values)
 
 
+LOGIN = {"login": True, "on": ["web"], "verified": SEEN}
+ON_BACKEND = {"port": 8001, "network": "backend"}
 CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(alice, untill="2027-01-01"), "person alice", "untill", "did you mean until?"),
     (set_in(alice, keys="x"), "person alice", "keys", "write a list"),
@@ -97,7 +99,7 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(alice, sudo="pasword"), "person alice", "sudo", "did you mean password?"),
     (lambda raw: alice(raw).pop("sudo"), "person alice", "sudo", "password"),
     (lambda raw: key(raw).pop("verified"), "person alice", "keys[a].verified", "write verified"),
-    (set_in(key, verified={"by": "alice", "on": "2026-11-02"}), "person alice", "keys[a].verified.by", "another person"),
+    (set_in(key, verified={"by": "alice", "on": "2026-11-02"}), "person alice", "keys[a].verified.by", "another"),
     (set_in(key, verified={"by": "zoe", "on": "2026-11-02"}), "person alice", "keys[a].verified.by", "unknown"),
     (set_in(key, verified={"by": "ci", "on": "2026-11-02"}), "person alice", "keys[a].verified.by", "automation"),
     (set_in(key, verified={"by": "bob", "on": "2026-12-02"}), "person alice", "keys[a].verified.on", "future"),
@@ -117,7 +119,7 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (lambda raw: ci(raw).pop("owner"), "automation ci", "owner", "answers"),
     (set_in(ci, owner="zoe"), "person ci", "owner", "declared person"),
     (set_in(lambda raw: ci(raw)["rights"][0], deploy=["blg"]), "person ci", "rights[1].deploy", "did you mean blog?"),
-    (lambda raw: ci(raw)["rights"].append({"login": True, "on": ["web"], "verified": SEEN}), "automation ci", "from", "deploy alone"),
+    (lambda raw: ci(raw)["rights"].append(dict(LOGIN)), "automation ci", "from", "deploy alone"),
     (lambda raw: raw["people"].append(dict(alice(raw))), "people", "name", "one entry"),
     (lambda raw: raw["services"].append(dict(blog(raw))), "services", "name", "one entry"),
     (set_in(blog, on=["webb"]), "service blog", "on", "did you mean web?"),
@@ -125,7 +127,7 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(listener, port="8001"), "service blog", "listen[1].port", "without quotes"),
     (set_in(listener, network="backend2"), "service blog", "listen[port 8001].network", "one of: backend, public"),
     (set_in(listener, **{"from": ["10.0.0.1/8"]}), "service blog", "listen[1].from[1]", "network such as"),
-    (add_service(listen=[{"port": 8001, "network": "backend"}]), "service other", "listen[port 8001].port", "belongs to service blog"),
+    (add_service(listen=[dict(ON_BACKEND)]), "service other", "listen[port 8001].port", "belongs to service blog"),
     (add_service(listen=[{"port": 22}]), "service other", "listen[port 22].port", "belongs to SSH"),
     (add_service(on=["lb1"], listen=[{"port": 443}]), "service other", "listen[port 443].port", "web server"),
     (set_in(host("web1"), address="203.0.113.300"), "host web1", "host.address", "IPv4 address"),
@@ -190,8 +192,9 @@ def test_what_is_legal_but_weak_is_warned_of(
 
 def test_a_lone_founder_is_verified_from_outside(raw: dict[str, Any]) -> None:
     seen = {"by": "margaret", "on": "2026-11-02"}
-    raw["people"] = [dict(alice(raw), keys=[dict(key(raw), verified=seen)], rights=[{"admin": True, "on": ["all"], "verified": seen},
-                                                                                  {"jump": True, "on": ["bastion"], "verified": seen}])]  # fmt: skip
+    keys = [dict(key(raw), verified=seen)]
+    rights = [{"admin": True, "on": ["all"], "verified": seen}, {"jump": True, "on": ["bastion"], "verified": seen}]
+    raw["people"] = [dict(alice(raw), keys=keys, rights=rights)]
     assert [item["key"] for item in mistakes(raw)] == [
         "keys[a].verified.by",
         "rights[admin].verified.by",

@@ -27,7 +27,7 @@ ANYTHING = st.recursive(
 PER_HOST = {
     "accounts": (TODAY,),
     "authorized_keys": (TODAY,),
-    "sudo_rules": (TODAY,),
+    "ended_accounts": (TODAY,),
     "ssh_forwarding": (TODAY,),
     "firewall_rules": (),
 }
@@ -133,15 +133,24 @@ def test_an_automation_ends_with_its_owner() -> None:
 
 def test_accounts() -> None:
     raw = good()
-    assert [(a["name"], a["kind"], a["sudo"], a["password"]) for a in run("accounts", raw, "web1", TODAY)] == [
-        ("alice", "person", "password", True), ("ci", "automation", None, False), ("rescue", "console", "password", True)]  # fmt: skip
+    found = [(a["name"], a["kind"], a["sudo"], a["password"]) for a in run("accounts", raw, "web1", TODAY)]
+    assert found == [
+        ("alice", "person", "password", True),
+        ("ci", "automation", None, False),
+        ("rescue", "console", "password", True),
+    ]
     assert "holdfast-ssh" not in run("accounts", raw, "web1", TODAY)[2]["groups"]
     assert [a["name"] for a in run("accounts", raw, "web1", "2027-06-30")] == ["alice", "ci", "rescue"]
     assert [a["name"] for a in run("accounts", raw, "web1", "2027-07-01")] == ["rescue"]
-    assert run("sudo_rules", raw, "web1", TODAY) == [
-        {"name": "alice", "nopasswd": False},
-        {"name": "rescue", "nopasswd": False},
-    ]
+    assert run("accounts", raw, "web1", TODAY)[0]["groups"] == ["holdfast-admin", "holdfast-ssh"]
+    alice = next(person for person in raw["people"] if person["name"] == "alice")
+    alice["sudo"] = "nopasswd"
+    assert "holdfast-nopasswd" in run("accounts", raw, "web1", TODAY)[0]["groups"]
+
+
+def test_ended_accounts() -> None:
+    assert run("ended_accounts", good(), "web1", TODAY) == []
+    assert run("ended_accounts", good(), "web1", "2027-07-01") == ["alice", "ci"]
 
 
 def test_authorized_keys() -> None:
@@ -168,8 +177,8 @@ def test_forwarding() -> None:
 
 
 def test_firewall_rules() -> None:
-    assert run("firewall_rules", good(), "web1") == [
-        {"port": 8001, "proto": "tcp", "interface": "eth1", "public": False, "sources": ["10.0.0.13/32", "fd00::13/128"], "reason": "service blog"}]  # fmt: skip
+    rule = {"port": 8001, "proto": "tcp", "interface": "eth1", "public": False, "reason": "service blog"}
+    assert run("firewall_rules", good(), "web1") == [{**rule, "sources": ["10.0.0.13/32", "fd00::13/128"]}]
     assert [(r["port"], r["proto"], r["interface"], r["sources"]) for r in run("firewall_rules", good(), "lb1")] == [
         (53, "udp", None, []), (80, "tcp", None, []), (443, "tcp", None, [])]  # fmt: skip
     assert run("ssh_sources", good(), "db1") == ["10.0.0.11/32", "203.0.113.11/32", "fd00::11/128"]
