@@ -12,7 +12,7 @@ from verify.remote_call import BOOT, RemoteError, answer_of, source
 SECONDS: Final = 120
 
 
-class SudoSshBackend(ssh.SshBackend):
+class SudoSshBackend(ssh.SshBackend):  # type: ignore[misc]  # testinfra has no types
     """Every command runs as root by sudo; a password goes over standard input, never into arguments or environment."""
 
     def __init__(self, name: str, ssh_config: str, control: str, password: str | None) -> None:
@@ -25,7 +25,7 @@ class SudoSshBackend(ssh.SshBackend):
         """Build the sudo call: without a password it must not wait for one."""
         mode = "-k -S -p ''" if self._password else "-n"
         user = base.BaseBackend.quote("-u %s ", sudo_user) if sudo_user else ""
-        return base.BaseBackend.quote(f"sudo {mode} {user}/bin/sh -c %s", command)
+        return str(base.BaseBackend.quote(f"sudo {mode} {user}/bin/sh -c %s", command))
 
     def run_local(self, command: str, *args: str) -> base.CommandResult:
         """Run the ssh command line with the password and the waiting program as its input."""

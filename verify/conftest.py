@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import os
+import subprocess
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -18,6 +17,9 @@ from verify.outside import Outside
 from verify.report import Report
 from verify.secrets import take_passwords
 from verify.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STAGES: Final = ("inside", "outside", "refused", "brute force")
 """A promise file's STAGE. What may make the host wary of this address comes last."""
@@ -81,10 +83,12 @@ FOLDER: Final = pytest.StashKey[str]()
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close the shared connections and remove their folder."""
     folder = config.stash.get(FOLDER, "")
+    targets: dict[str, Target] = config.stash[TARGETS] if TARGETS in config.stash else {}  # noqa: SIM401
     if folder:
-        for name, target in config.stash.get(TARGETS, {}).items():
-            os.spawnlp(os.P_WAIT, "ssh", "ssh", "-q", "-F", str(target.backend.ssh_config), "-o",
-                       f"ControlPath={folder}/%C", "-O", "exit", name)
+        for name, target in targets.items():
+            config_file = str(target.backend.ssh_config)
+            subprocess.run(["ssh", "-q", "-F", config_file, "-o", f"ControlPath={folder}/%C", "-O", "exit", name],
+                           check=False, capture_output=True)
         for path in Path(folder).iterdir():
             path.unlink(missing_ok=True)
         Path(folder).rmdir()
@@ -93,10 +97,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each check on each host."""
     if "target" in metafunc.fixturenames:
-        metafunc.parametrize("target", list(metafunc.config.stash[TARGETS]), indirect=True, scope="session")
+        names = [*metafunc.config.stash[TARGETS]]
+        metafunc.parametrize("target", names, indirect=True, scope="session")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order by stage and, within it, check by check over all hosts: waiting for one host is work for the next."""
     order = {name: at for at, name in enumerate(STAGES)}
     places: dict[str, int] = {}

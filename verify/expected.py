@@ -6,11 +6,13 @@ import datetime as dt
 import hashlib
 import ipaddress
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 Entry = dict[str, Any]
 
@@ -58,7 +60,8 @@ class Catalogue:
         inner = data.get("catalogue") if isinstance(data, dict) else None
         if isinstance(inner, dict):
             data = {**inner, **{key: value for key, value in data.items() if key != "catalogue"}}
-        missing = [key for key in ("people", "services", "policy", "hosts") if not isinstance(data, dict) or key not in data]
+        wanted = ("people", "services", "policy", "hosts")
+        missing = [key for key in wanted if not isinstance(data, dict) or key not in data]
         if missing:
             raise CatalogueError(f"{path}: not a resolved inventory, it lacks {', '.join(missing)}")
         stable = json.dumps(data, sort_keys=True).encode()
@@ -164,7 +167,8 @@ class Expected:
 
     def fingerprints(self, name: str) -> set[str]:
         """Fingerprints of the declared keys of one valid person."""
-        return {str(key.get("fingerprint")) for one in self.valid if one["name"] == name for key in one.get("keys") or []}
+        return {str(key.get("fingerprint")) for one in self.valid if one["name"] == name
+                for key in one.get("keys") or []}
 
     @cached_property
     def listens(self) -> list[Listen]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from verify.outside import Attempt
-from verify.target import Target
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from verify.outside import Attempt
+    from verify.target import Target
 
 
 def stranger(target: Target) -> tuple[str, list[Attempt]]:
@@ -26,7 +28,7 @@ def refused(target: Target, who: str, attempts: list[Attempt]) -> list[str]:
         if one.entered:
             problems.append(f"{who} entered over IPv{one.family}")
         elif not one.methods:
-            if one.family == 6 and not target.outside.prefix and "unreachable" in one.text:  # noqa: PLR2004
+            if one.family == 6 and not target.outside.prefix and "unreachable" in one.text:
                 target.note("there is no IPv6 from here: refusals were tried over IPv4 only")
                 continue
             problems.append(f"{who} over IPv{one.family}: no refusal was heard, but: {one.text[-300:] or one.rc}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Entry = dict[str, Any]
 
@@ -84,7 +86,8 @@ class Ruleset:
 
     def _vmap_accepts(self, rule: Entry, expr: list[Any], vmap: Entry) -> Iterator[Accept]:
         for element in self._elements(rule, vmap.get("data")):
-            if isinstance(element, list) and len(element) == 2 and isinstance(element[1], dict) and "accept" in element[1]:
+            pair = element if isinstance(element, list) and len(element) == 2 else [None, None]
+            if isinstance(pair[1], dict) and "accept" in pair[1]:
                 match = {"match": {"op": "==", "left": vmap["key"], "right": element[0]}}
                 yield self._accept(rule, [*[one for one in expr if "match" in one], match])
 
@@ -164,7 +167,7 @@ def _concatenated(parts: list[Any], values: list[Any]) -> set[tuple[str, int, in
         if not isinstance(row, list):
             continue
         proto, span = "", None
-        for name, item in zip(names, row):
+        for name, item in zip(names, row, strict=False):
             if name.endswith("dport"):
                 span = _span(item)
                 proto = proto or name.split()[0]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NoReturn
 
 import pytest
+from _pytest.outcomes import Skipped
 
 
-class NotApplicable(pytest.skip.Exception):
+class NotApplicable(Skipped):
     """The promise asks for something that this host, by its declarations, does not have."""
 
 

@@ -14,12 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from verify.expected import Expected
 from verify.outcome import not_applicable
 from verify.pace import CEILING, NO_LOGIN, REFUSED_LOGIN, Pace
 from verify.remote_call import RemoteError, from_outside
+
+if TYPE_CHECKING:
+    from verify.expected import Expected
 
 SCAN_SECONDS: Final = 150
 SOFT_INTERFACES: Final = ("lo", "docker", "br-", "veth", "wg", "virbr", "tun", "tap")
@@ -113,8 +115,8 @@ class Outside:
         """A fresh private key that nobody ever declared."""
         with self._lock:
             if not self._stranger:
-                from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-                from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
+                from cryptography.hazmat.primitives import serialization
+                from cryptography.hazmat.primitives.asymmetric import ed25519
 
                 self._stranger = ed25519.Ed25519PrivateKey.generate().private_bytes(
                     serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption(),
@@ -229,7 +231,7 @@ def tool() -> str:
         RemoteError: it is not installed beside this suite.
     """
     try:
-        import ssh_audit  # noqa: PLC0415
+        import ssh_audit  # type: ignore[import-untyped]
     except ImportError as error:
         text = "ssh-audit is not installed: pip install ssh-audit, or use the project's environment"
         raise RemoteError(text) from error
@@ -265,7 +267,8 @@ def objections(audit: dict[str, Any]) -> tuple[list[str], list[str]]:
             found.append(f"it saw no {kind}: {audit['out'][-200:]}")
         for entry in entries:
             notes, name = entry.get("notes") or {}, entry["algorithm"]
-            for level, text in ((level, text) for level in ("fail", "warn") for text in notes.get(level) or []):
+            for level, text in [("fail", one) for one in notes.get("fail") or []] + [
+                    ("warn", one) for one in notes.get("warn") or []]:
                 if kind == "kex" and text == QUANTUM and name in audit["policy_kex"]:
                     remarks.append(f"{name} {text}; ssh-audit's policy for this release asks for it all the same")
                 else:
@@ -280,7 +283,8 @@ def unmet(audit: dict[str, Any]) -> list[str]:
         wanted, actual = list(one.get("expected_required") or []), list(one.get("actual") or [])
         missing = [name for name in wanted if name not in actual]
         weak = all("sntrup" not in name and "mlkem" not in name and "strict" not in name for name in missing)
-        if "exchange" in str(one.get("mismatched_field")).lower() and weak and [*filter(actual.__contains__, wanted)] == actual:
+        in_order = [name for name in wanted if name in actual] == actual
+        if "exchange" in str(one.get("mismatched_field")).lower() and weak and in_order:
             continue
         problems.append(f"{one.get('mismatched_field')}: found {', '.join(actual)}, wanted {', '.join(wanted)}")
     if audit["passed"] is None:

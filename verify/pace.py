@@ -8,8 +8,10 @@ login of somebody else behind the same address, such as the next run's first try
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REFUSED_LOGIN: Final = 5.0
 NO_LOGIN: Final = 1.0
@@ -20,7 +22,9 @@ CEILING: Final = 9.5
 class Pace:
     """The penalties that one address family has collected, as the host counts them."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Start with none."""
         self._clock = clock
         self._sleep = sleep

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any, Final
 
-MARKS: Final = {"passed": "✓", "failed": "✗", "not applicable": "–"}
+MARKS: Final = {"passed": "✓", "failed": "✗", "not applicable": "-"}
 CLASSES: Final = {"passed": "ok", "failed": "bad", "not applicable": "na", "": "bad"}
 WORDS: Final = {"passed": "kept", "failed": "broken", "not applicable": "not applicable"}
 
@@ -46,8 +46,8 @@ summary:focus-visible{outline:2px solid var(--ink);outline-offset:-2px}
 .reason{display:block;color:var(--soft);font-size:.9rem;font-weight:400}
 ul.checks{list-style:none;margin:0;padding:0 1.25rem 1rem 3.5rem}
 ul.checks li{display:grid;grid-template-columns:1.25rem 1fr;gap:.4rem;margin:.25rem 0;font-size:.95rem}
-pre{grid-column:2;margin:.25rem 0 .5rem;padding:.6rem .8rem;background:var(--badbg);border-radius:.4rem;font-size:.85rem;
-white-space:pre-wrap;overflow-wrap:anywhere;font-family:ui-monospace,SFMono-Regular,Consolas,monospace}
+pre{grid-column:2;margin:.25rem 0 .5rem;padding:.6rem .8rem;background:var(--badbg);border-radius:.4rem;
+font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere;font-family:ui-monospace,SFMono-Regular,Consolas,monospace}
 .notes{padding:.75rem 1.25rem;border-top:1px solid var(--line);font-size:.9rem}
 .notes ul{margin:.25rem 0 0;padding-left:1.25rem}
 code{font-family:ui-monospace,SFMono-Regular,Consolas,monospace;font-size:.85em;overflow-wrap:anywhere}
@@ -71,7 +71,7 @@ def page(data: dict[str, Any]) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{say(headline)} – holdfast</title>
+<title>{say(headline)} · holdfast</title>
 <style>{STYLE}</style>
 </head>
 <body>
@@ -121,8 +121,8 @@ def _promise(promise: dict[str, Any]) -> str:
         reasons = dict.fromkeys(one["detail"] for one in promise["checks"])
         reason = f'<span class="reason">{say("; ".join(reasons))}</span>'
     return f"""<details class="{CLASSES[outcome]}"{' open' if outcome == 'failed' else ''}>
-<summary><span class="mark" aria-hidden="true">{MARKS[outcome]}</span><span class="title">{say(promise["title"])}{reason}
-</span><span class="state">{WORDS[outcome]}</span></summary>
+<summary><span class="mark" aria-hidden="true">{MARKS[outcome]}</span>
+<span class="title">{say(promise["title"])}{reason}</span><span class="state">{WORDS[outcome]}</span></summary>
 <ul class="checks">{''.join(_check(one) for one in promise["checks"])}</ul>
 </details>
 """

@@ -6,9 +6,7 @@ import datetime as dt
 import inspect
 import json
 import time
-from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
@@ -18,6 +16,9 @@ from verify.outcome import NotApplicable
 from verify.page import page
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
     from verify.expected import Catalogue
     from verify.target import Target
 
@@ -119,13 +120,14 @@ class Report:
 
     def data(self) -> dict[str, Any]:
         """Everything, host by host and promise by promise."""
-        hosts = []
+        hosts: list[dict[str, Any]] = []
         for name, target in self.targets.items():
             promises: dict[str, dict[str, Any]] = {}
             for check in self.checks.values():
                 if check.host != name:
                     continue
-                entry = promises.setdefault(check.promise, {"promise": check.promise, "title": check.title, "checks": []})
+                empty: dict[str, Any] = {"promise": check.promise, "title": check.title, "checks": []}
+                entry = promises.setdefault(check.promise, empty)
                 shown = asdict(check)
                 for key in ("host", "promise", "title"):
                     del shown[key]
@@ -202,4 +204,4 @@ def junit(data: dict[str, Any]) -> str:
 
 def printable(text: str) -> str:
     """Text without the control characters that XML forbids."""
-    return "".join(letter for letter in text if letter in "\t\n" or ord(letter) >= 32)  # noqa: PLR2004
+    return "".join(letter for letter in text if letter in "\t\n" or ord(letter) >= 32)

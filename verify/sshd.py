@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from verify.target import Target
+if TYPE_CHECKING:
+    from verify.target import Target
 
 Options = dict[str, list[str]]
 

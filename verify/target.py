@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from testinfra.host import Host
 
-from verify.backend import SudoSshBackend
-from verify.expected import Expected
-from verify.outside import Outside
 from verify.remote_call import RemoteError
+
+if TYPE_CHECKING:
+    from verify.backend import SudoSshBackend
+    from verify.expected import Expected
+    from verify.outside import Outside
 
 
 @dataclass

@@ -5,9 +5,13 @@ Looked for wherever sshd itself would read keys, under every condition in its co
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verify.outcome import empty
 from verify.sshd import answers, value, where
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 NONE = ("", "none")
 

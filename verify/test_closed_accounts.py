@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verify.outcome import empty
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 
 def test_undeclared_accounts_are_closed(target: Target) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from verify.nft import Ruleset
 from verify.outcome import empty
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 DHCP: Final = {("udp", 68), ("udp", 546)}
 """Where answers to the host's own address requests arrive; no reply is known to the connection tracking."""

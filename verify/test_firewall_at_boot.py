@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from verify.target import Target
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 UNIT = "holdfast-firewall.service"
 

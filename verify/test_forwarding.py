@@ -2,52 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from verify.outcome import empty
 from verify.sshd import answers, value, where
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 CLOSED: Final = ("allowagentforwarding", "allowstreamlocalforwarding", "x11forwarding", "gatewayports")
 
 
-def test_forwarding_as_granted(target: Target) -> None:
-    """TCP forwarding goes only to the declared places of the people who hold it; nothing else is forwarded."""
+def places_behind(target: Target) -> set[str]:
+    """SSH doors of the hosts that are reached through this one, in every way to write them."""
+    found = set()
+    for name, host in target.expected.catalogue.data["hosts"].items():
+        ssh = host.get("ssh") or {}
+        if ssh.get("jump") != target.name:
+            continue
+        inner = [one for network in host.get("networks") or [] for one in network.get("addresses") or []]
+        for address in [host.get("address"), name, *inner]:
+            found |= {f"{address}:{ssh.get('port') or 22}", f"[{address}]:{ssh.get('port') or 22}"}
+    return found
+
+
+def granted_places(target: Target) -> dict[str, set[str]]:
+    """Where each person may forward to."""
     granted: dict[str, set[str]] = {}
-    hosts = target.expected.catalogue.data["hosts"]
-    behind = set()
-    for name, host in hosts.items():
-        if (host.get("ssh") or {}).get("jump") == target.name:
-            port = (host.get("ssh") or {}).get("port") or 22
-            addresses = [host.get("address"), name, *[one for network in host.get("networks") or []
-                                                      for one in network.get("addresses") or []]]
-            behind |= {f"[{one}]:{port}" if ":" in str(one) else f"{one}:{port}" for one in addresses if one}
-            behind |= {f"{one}:{port}" for one in addresses if one}
     for person in target.expected.valid:
         for right in target.expected.rights(person):
+            places = right.get("value")
             if right.get("kind") == "jump":
-                granted.setdefault(person["name"], set()).update(behind)
-            if right.get("kind") == "forward":
-                value_of = right.get("value")
-                places = [value_of] if isinstance(value_of, str) else value_of or []
-                granted.setdefault(person["name"], set()).update(str(one) for one in places)
+                granted.setdefault(person["name"], set()).update(places_behind(target))
+            elif right.get("kind") == "forward":
+                listed = [places] if isinstance(places, str) else places or []
+                granted.setdefault(person["name"], set()).update(str(one) for one in listed)
+    return granted
+
+
+def tcp_problems(answer: dict[str, Any], places: set[str] | None) -> list[str]:
+    """What one connection could forward beyond its places; None is nothing at all."""
+    options = answer["options"]
+    tcp = value(options, "allowtcpforwarding")
+    if tcp == "no":
+        return []
+    if places is None:
+        return [f"allowtcpforwarding is {tcp} for {where(answer)}, who may not forward"]
+    found = []
+    opened = {word for line in options.get("permitopen", ["any"]) for word in line.split()} - {"none"}
+    if opened - places:
+        found.append(f"{where(answer)} may forward to {', '.join(sorted(opened - places))} as well")
+    if tcp != "local" and value(options, "permitlisten") != "none":
+        found.append(f"{where(answer)} may open listening ports on the host")
+    return found
+
+
+def test_forwarding_as_granted(target: Target) -> None:
+    """TCP forwarding goes only to the declared places of the people who hold it; nothing else is forwarded."""
+    granted = granted_places(target)
     problems = []
     for answer in answers(target):
-        name, options = answer["connection"]["user"], answer["options"]
-        disabled = value(options, "disableforwarding") == "yes"
-        for key in CLOSED:
-            if not disabled and value(options, key) not in ("no", ""):
-                problems.append(f"{key} is {value(options, key)} for {where(answer)}")
+        options = answer["options"]
         if value(options, "permittunnel") not in ("no", ""):
             problems.append(f"permittunnel is {value(options, 'permittunnel')} for {where(answer)}")
-        tcp = value(options, "allowtcpforwarding")
-        if disabled or tcp == "no":
+        if value(options, "disableforwarding") == "yes":
             continue
-        opened = {word for line in options.get("permitopen", ["any"]) for word in line.split()} - {"none"}
-        if name not in granted:
-            problems.append(f"allowtcpforwarding is {tcp} for {where(answer)}, who may not forward")
-        elif opened - granted[name]:
-            problems.append(f"{where(answer)} may forward to {', '.join(sorted(opened - granted[name]))} as well")
-        if tcp not in ("local", "no") and value(options, "permitlisten") != "none":
-            problems.append(f"{where(answer)} may open listening ports on the host")
+        problems += [f"{key} is {value(options, key)} for {where(answer)}" for key in CLOSED
+                     if value(options, key) not in ("no", "")]
+        problems += tcp_problems(answer, granted.get(answer["connection"]["user"]))
     empty(list(dict.fromkeys(problems)), "more is forwarded than was granted")

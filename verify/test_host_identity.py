@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
 from verify.outcome import empty, not_applicable
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 STAGE = "outside"
 
 
 def fingerprint(line: str) -> str:
     """SHA256 fingerprint of a known_hosts line."""
-    import base64  # noqa: PLC0415
-    import hashlib  # noqa: PLC0415
-
     words = line.split()
     blob = base64.b64decode(words[2])
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")

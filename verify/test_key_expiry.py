@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from typing import TYPE_CHECKING
 
 from verify.outcome import empty, not_applicable
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 
 def test_keys_carry_their_last_day(target: Target) -> None:
@@ -22,7 +25,7 @@ def test_keys_carry_their_last_day(target: Target) -> None:
             place = f"{listed['path']} line {key['line']}"
             match = re.search(r'expiry-time="(\d{8})(\d{4})?(\d\d)?(Z?)"', key["options"])
             if not match:
-                problems.append(f"{place}: has no last day, {listed['account']} is declared until {last[listed['account']]}")
+                problems.append(f"{place}: has no last day, {listed['account']} has one: {last[listed['account']]}")
                 continue
             stops = dt.datetime.strptime(match[1] + (match[2] or "0000"), "%Y%m%d%H%M").replace(tzinfo=dt.UTC)
             if stops > end:

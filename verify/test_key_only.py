@@ -5,9 +5,13 @@ Asked of sshd itself, for every account and for every condition in its configura
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verify.outcome import empty
 from verify.sshd import KEY_ONLY, answers, value, where
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 
 def test_only_keys(target: Target) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from verify.outcome import empty
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 DHCP_CLIENT: Final = {("udp", 68), ("udp", 546)}
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verify.logins import other_methods, refused, stranger
 from verify.outcome import empty
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 STAGE = "refused"
 
@@ -15,4 +19,5 @@ def test_no_password_prompt(target: Target) -> None:
     The same login as the stranger's: refusals are dear, the host counts them.
     """
     name, attempts = stranger(target)
-    empty([*refused(target, f"{name} without a valid key", attempts), *other_methods(attempts)], "the host asks for passwords")
+    problems = refused(target, f"{name} without a valid key", attempts)
+    empty([*problems, *other_methods(attempts)], "the host asks for passwords")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verify.outcome import empty, not_applicable
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 
 def test_no_other_password(target: Target) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from verify.outcome import empty
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 POWERFUL: Final = {
     "docker": "starts containers that see the whole host", "lxd": "starts containers that see the whole host",

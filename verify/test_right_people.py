@@ -5,9 +5,13 @@ A host that lets nobody in would keep every other promise.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verify.outcome import empty, not_applicable
 from verify.sshd import admitted
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 
 def test_operator_enters_and_is_root(target: Target) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verify.logins import refused
 from verify.outcome import empty
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 STAGE = "refused"
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verify.outcome import empty
 from verify.sshd import admitted, answers, where
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 
 def test_allow_list_is_closed(target: Target) -> None:

@@ -6,13 +6,15 @@ A port that refuses answers too: the firewall let the question through.
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from verify.expected import admits
 from verify.outcome import empty, not_applicable
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 STAGE = "outside"
 
@@ -22,7 +24,7 @@ def result(target: Target, family: int) -> dict[str, Any]:
     if family not in target.outside.families():
         not_applicable(f"the host has no public IPv{family} address")
     found = target.outside.scan()[family]
-    if found["error"] and family == 6 and not target.outside.prefix:  # noqa: PLR2004
+    if found["error"] and family == 6 and not target.outside.prefix:
         not_applicable(f"there is no IPv6 from here: {found['error']}; run it with an outsider that has it")
     assert not found["error"], f"the scan failed: {found['error']}"
     return found
@@ -30,7 +32,8 @@ def result(target: Target, family: int) -> dict[str, Any]:
 
 def translated(target: Target, family: int, source: str) -> bool:
     """Whether a private address meets a public one, so that the host sees another address than this side has."""
-    return ipaddress.ip_address(source).is_private and not ipaddress.ip_address(target.outside.addresses[family]).is_private
+    address = ipaddress.ip_address(target.outside.addresses[family])
+    return ipaddress.ip_address(source).is_private and not address.is_private
 
 
 @pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
@@ -56,6 +59,6 @@ def test_declared_ports_answer(target: Target, family: int) -> None:
     found = result(target, family)
     wanted = {one.port: one for one in target.expected.public("tcp") if admits(one.sources, found["source"])}
     if not wanted:
-        not_applicable(f"no TCP port is declared for {found['source']}: a closed host cannot be told from an absent one")
+        not_applicable(f"no TCP port is declared for {found['source']}: closed cannot be told from absent")
     empty([f"{one.name} ({one.reason}) is silent" for port, one in sorted(wanted.items())
            if str(port) not in found["found"]], f"declared ports are not reachable on IPv{family}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from verify.logins import refused
 from verify.outcome import empty
-from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 STAGE = "refused"
 IMAGE_ACCOUNTS: Final = ("debian", "admin", "ubuntu", "ec2-user", "cloud-user", "vagrant")

@@ -48,7 +48,7 @@ def verify(target: Target, report: Path, promise: str, outsider: str) -> dict[st
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     data = json.loads((report / "results.json").read_text(encoding="utf-8"))
     found = [entry for host in data["hosts"] for entry in host["promises"]]
-    assert len(found) == 1, f"not one promise in the report but {len(found)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    assert len(found) == 1, f"not one promise in the report but {len(found)}:\n{done.stdout[-2000:]}{done.stderr}"
     assert (done.returncode == 0) == (found[0]["outcome"] != "failed"), "exit code and report disagree"
     entry: dict[str, Any] = found[0]
     return entry
@@ -86,4 +86,4 @@ def test_promise_turns_red(target: Target, baseline: Baseline, promise: str, tmp
     entry = verify(target, tmp_path / "report", promise, baseline.outsider)
     assert entry["outcome"] == "failed", f"the host is broken, but: {json.dumps(entry, indent=2)}"
     details = " ".join(check["detail"] for check in entry["checks"])
-    assert "could not be examined" not in details, f"red for want of an answer, not for what was broken: {details[:600]}"
+    assert "could not be examined" not in details, f"red for want of an answer, not for what broke: {details[:600]}"

@@ -31,7 +31,7 @@ MAX_CONNECTIONS = 250
 def run(argv: list[str], seconds: float = 20) -> tuple[int, str, str]:
     """Run one command; a missing program answers 127, one that hangs 124."""
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, env=ENV)  # noqa: S603
+        done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, env=ENV)
     except FileNotFoundError:
         return 127, "", f"{argv[0]}: not found"
     except subprocess.TimeoutExpired:
@@ -210,18 +210,19 @@ def password_kind(field: str) -> str:
 
 def accounts_of_host() -> list[dict[str, Any]]:
     """Every account, with the state of its password and its dates in days since 1970."""
-    shadow = {}
+    shadow: dict[str, list[str]] = {}
     for line in read("/etc/shadow").splitlines():
         fields = line.split(":")
         if len(fields) >= 8:
             shadow[fields[0]] = fields
     found = []
     for one in pwd.getpwall():
-        fields = shadow.get(one.pw_name)
+        entry = shadow.get(one.pw_name)
+        fields = entry or []
         kind = password_kind(fields[1]) if fields else password_kind(one.pw_passwd.replace("x", "*", 1))
         found.append({
             "name": one.pw_name, "uid": one.pw_uid, "gid": one.pw_gid, "home": one.pw_dir, "shell": one.pw_shell,
-            "password": kind, "in_shadow": fields is not None,
+            "password": kind, "in_shadow": entry is not None,
             "max_days": int(fields[4]) if fields and fields[4].isdigit() else None,
             "expires": int(fields[7]) if fields and fields[7].isdigit() else None,
         })
@@ -232,7 +233,7 @@ def groups_of_host(accounts: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Members of every group, those whose primary group it is included."""
     groups: dict[str, list[str]] = {}
     for line in read("/etc/group").splitlines():
-        name, _, gid, members = (line.split(":") + ["", "", ""])[:4]
+        name, _, gid, members = ([*line.split(":"), "", "", ""])[:4]
         primary = [one["name"] for one in accounts if str(one["gid"]) == gid]
         groups[name] = sorted({*[one for one in members.split(",") if one], *primary})
     return groups
@@ -314,7 +315,8 @@ def host_keys(options: dict[str, list[str]]) -> list[dict[str, Any]]:
     for path in options.get("hostkey", []):
         words = run(["ssh-keygen", "-l", "-f", path])[1].split()
         found.append({"path": path, "stat": stat(path), "bits": int(words[0]) if words else 0,
-                      "fingerprint": words[1] if len(words) > 1 else "", "type": words[-1].strip("()") if words else ""})
+                      "fingerprint": words[1] if len(words) > 1 else "",
+                      "type": words[-1].strip("()") if words else ""})
     return found
 
 
@@ -355,6 +357,6 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),
         "guard_timers": run(["systemctl", "list-units", "--no-legend", "--plain", "holdfast-guard-*.timer"])[1].split(),
         "group_passwords": [line.split(":")[0] for line in read("/etc/gshadow").splitlines()
-                            if password_kind((line.split(":") + ["*"])[1]) == "usable"],
+                            if password_kind(([*line.split(":"), "*"])[1]) == "usable"],
         "addresses": json_of(["ip", "-j", "address"]) or [], "source": source, "took": time.time() - started,
     }

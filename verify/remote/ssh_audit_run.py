@@ -31,7 +31,7 @@ def spaced(connect: Any, free: int, state: dict[str, Any]) -> Any:
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
-    """Run it with `params['arguments']` and judge by `params['policy']`: {out, passed, errors, policy_kex, connections, text}."""
+    """Run it with `arguments`, judge by `policy`: {out, passed, errors, policy_kex, text, connections}."""
     folder = tempfile.mkdtemp(prefix="verify-")
     state: dict[str, Any] = {"connections": 0, "passed": None, "errors": [], "policy_kex": [], "text": ""}
     out = io.StringIO()
@@ -40,7 +40,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         with open(path, "wb") as stream:
             stream.write(base64.b64decode(params["tool"]))
         sys.path.insert(0, path)
-        from ssh_audit import policy, ssh_audit, ssh_socket  # noqa: PLC0415
+        from ssh_audit import policy, ssh_audit, ssh_socket  # type: ignore[import-untyped]
 
         show = ssh_audit.output
 

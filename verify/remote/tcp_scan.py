@@ -28,7 +28,9 @@ def open_files(most: int = 16000) -> int:
     return wanted
 
 
-def scan(address: str, ports: list[int], seconds: float, room: int) -> dict[int, str]:
+def scan(  # noqa: C901, PLR0912  # one loop over sockets, and every outcome of each has its line
+    address: str, ports: list[int], seconds: float, room: int,
+) -> dict[int, str]:
     """Ports that answered: {port: 'open' or 'refused'}. Raises OSError when the address cannot be reached at all."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     poll = select.epoll()
@@ -115,4 +117,4 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     if not addresses:
         return {}
     with ThreadPool(len(addresses)) as pool:
-        return dict(zip(addresses, pool.map(lambda address: one(params, address), addresses)))
+        return dict(zip(addresses, pool.map(lambda address: one(params, address), addresses), strict=True))

@@ -57,4 +57,5 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         return {}
     with ThreadPool(len(addresses)) as pool:
         seconds = params.get("seconds", 1.6)
-        return dict(zip(addresses, pool.map(lambda address: one(address, params["ports"], seconds), addresses)))
+        found = pool.map(lambda address: one(address, params["ports"], seconds), addresses)
+    return dict(zip(addresses, found, strict=True))
