@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 ADMIN_GROUPS = {"password": ("holdfast-admin",), "nopasswd": ("holdfast-admin", "holdfast-nopasswd")}
 
 

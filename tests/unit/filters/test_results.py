@@ -229,3 +229,7 @@ def test_the_door_is_proved_on_paper() -> None:
 
 def test_every_filter_is_documented_beside_it() -> None:
     assert {path.stem for path in (ROOT / "filter_plugins").glob("*.yml")} == set(FILTERS)
+
+
+def test_a_tolerant_reading_of_good_data_leaves_nothing_out() -> None:
+    assert FILTERS["catalogue"](good(), SCHEMA, tolerant=True) == catalogue(good())
