@@ -38,6 +38,11 @@ options:
     type: list
     elements: str
     default: []
+  ended:
+    description: Declared accounts whose time is over. Their sessions end; they are not deleted.
+    type: list
+    elements: str
+    default: []
   first_user:
     description: The provider's account, deleted as if it had been created here. Never root.
     type: str
@@ -223,12 +228,12 @@ class Work:
                     did=self.did,
                 )
 
-    def closed(self, names: list[str], first_user: str) -> None:
-        """End the accounts."""
+    def closed(self, names: list[str], ours: set[str]) -> None:
+        """End the accounts, and delete those of them that are ours to delete."""
         for name in names:
             self.end_sessions(name)
             self.drop_crontab(name)
-            if name in self.created or name == first_user:
+            if name in ours:
                 self.delete(name)
 
     def end_sessions(self, name: str) -> None:
@@ -310,6 +315,7 @@ def main() -> None:
                 },
             },
             "keep": {"type": "list", "elements": "str", "default": []},
+            "ended": {"type": "list", "elements": "str", "default": []},
             "first_user": {"type": "str", "default": "root"},
             "present_user": {"type": "str", "required": True},
         },
@@ -320,7 +326,7 @@ def main() -> None:
     declared = {account["name"] for account in args["accounts"]} | set(args["keep"])
     undeclared = undeclared_names(read(Path("/etc/passwd")), read(Path("/etc/shadow")), declared, human_uids())
     # An account that is closed and ended, but not ours to delete, waits for nothing.
-    ours = work.created | {args["first_user"]}
+    ours = (work.created | {args["first_user"]}) - set(args["ended"])
     waiting = [
         n for n, is_closed in undeclared.items() if not is_closed or n in ours or processes(pwd.getpwnam(n).pw_uid)
     ]
@@ -335,7 +341,7 @@ def main() -> None:
             "log in as a declared admin first"
         )
     else:
-        work.closed(names, args["first_user"])
+        work.closed(names, ours)
         result["undeclared"] = [name for name in waiting if name not in names]
     module.exit_json(changed=bool(work.did), did=work.did, **result)
 
