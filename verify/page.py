@@ -39,7 +39,8 @@ summary::-webkit-details-marker{display:none}
 summary:hover{background:var(--bg)}
 summary:focus-visible{outline:2px solid var(--ink);outline-offset:-2px}
 .mark{font-weight:700;text-align:center;border-radius:.4rem}
-.ok .mark{color:var(--ok)}.bad .mark{color:var(--bad)}.na .mark{color:var(--na)}
+.ok>.mark,.ok>summary .mark{color:var(--ok)}.bad>.mark,.bad>summary .mark{color:var(--bad)}
+.na>.mark,.na>summary .mark{color:var(--na)}
 .bad>summary .title{font-weight:600}
 .state{font-size:.85rem;color:var(--soft);white-space:nowrap}
 .bad>summary .state{color:var(--bad)}

@@ -20,7 +20,7 @@ def test_undeclared_accounts_are_closed(target: Target) -> None:
         if one["password"] in ("usable", "empty"):
             problems.append(f"{one['name']} can use a password")
         if one["expires"] is None or one["expires"] > facts["today"]:
-            problems.append(f"{one['name']} has not expired")
+            problems.append(f"{one['name']} is open: the account has not expired")
     empty(problems, "open accounts that nobody declared")
 
 
