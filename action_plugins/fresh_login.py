@@ -32,6 +32,7 @@ RETRY = frozenset({"throttled", "refused", "no answer", "closed"})
 SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("throttled", re.compile(r"Not allowed at this time|Exceeded MaxStartups")),
     ("host key", re.compile(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED")),
+    ("no common algorithm", re.compile(r"Unable to negotiate with|no matching .* found")),
     ("refused", re.compile(r"Connection refused")),
     (
         "no answer",

@@ -22,7 +22,7 @@ from ansible.plugins.action import ActionBase
 HOST_FILES = Path(__file__).parent.parent / "roles" / "guard" / "files"
 PROGRAM = "/usr/local/lib/holdfast/guard"
 KEY_DIRECTORY = "/etc/ssh/authorized_keys.d"
-FINAL = ("denied", "account refused", "sudo failed", "host key")  # waiting does not mend these
+FINAL = ("denied", "account refused", "sudo failed", "host key", "no common algorithm")  # waiting does not mend these
 CONNECT_SECONDS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 5.0  # seconds between tries, doubling
 MARGIN = 2.0  # seconds before the host's own time is up at which the controller stops trying

@@ -90,6 +90,7 @@ ATTACKS = [
     Attack("host key swapped", "host key", sshd("HostKey /etc/ssh/attack_key\n"), before=(
         "ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/attack_key; sed -i '/^HostKey/d' /etc/ssh/sshd_config"
     )),
+    Attack("no algorithm in common", "no common algorithm", sshd("KexAlgorithms diffie-hellman-group1-sha1\n")),
     Attack("operator locked and expired", "account refused|denied", expired=True),
     Attack("network cut while armed", "no answer", firewall(""), by_timer=True),
 ]
