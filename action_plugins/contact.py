@@ -323,7 +323,8 @@ class ActionModule(ActionBase):
         for jump in jumps:
             if not (self._known(jump) and self._pins(jump).fingerprints()):
                 self._reach(jump, default_candidates(self._hosts[jump], self._operator), "true")
-        command = probe_command(args["packages"], password=bool(self._login.become_password()))
+        password = bool(self._login.become_password())
+        command = probe_command(args["packages"], password=password)
         candidates = args["candidates"] or default_candidates(self._hosts[name], self._operator)
         try:
             login, reply = self._reach(name, candidates, command)
@@ -343,6 +344,7 @@ class ActionModule(ActionBase):
         result = {
             **login,
             **found,
+            "sudo_password": password,
             "key_fingerprint": reply["fingerprint"],
             "host_key": self._trust(name, reply["host_key"]),
         }
