@@ -1,4 +1,4 @@
-"""guard_commit, the controller's half: hand over the order, log in afresh as the next run will, confirm over that login."""
+"""guard_commit, the controller's half: hand over the order, log in afresh as the next run will, confirm over it."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class ActionModule(ActionBase):
         for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
             for key in ("files", "prune", "validate", "units"):
                 order[key] += concern[key]
-            order["tables"].update({table: concern["reload"][0] for table in concern["tables"]})
+            order["tables"].update(dict.fromkeys(concern["tables"], concern["reload"][0]))
             order["sysctl"].update({key: str(value) for key, value in concern["sysctl"].items()})
             owned = [entry["path"] for entry in concern["files"]] + list(concern["prune"])
             for unit in concern["reload"]:
@@ -142,7 +142,9 @@ class ActionModule(ActionBase):
         found = []
         for account in args["accounts"]:
             if account["password"] and account["name"] not in args["passwords"]:
-                raise AnsibleActionFail(f"{account['name']} needs a password, and vault.password_hashes has none for it")
+                raise AnsibleActionFail(
+                    f"{account['name']} needs a password, and vault.password_hashes has none for it"
+                )
             found.append({**account, "password": args["passwords"][account["name"]] if account["password"] else "*"})
         return found
 

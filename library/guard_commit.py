@@ -7,10 +7,12 @@ DOCUMENTATION = r"""
 module: guard_commit
 short_description: Bring everything that guards the door live in one guarded commit
 description:
-  - Compares what M(guard_stage) prepared, and the declared accounts, with the host; without a difference nothing happens.
-  - Otherwise the change is rehearsed, the old state saved, a revert armed, the change swapped in and reloaded, sshd seen
-    to listen, and a fresh login made as the account and on the port of the next run. Only that login's C(confirm) keeps
-    the change. A login that is refused for good makes the host put itself back at once; no login at all, after O(seconds).
+  - Compares what M(guard_stage) prepared, and the declared accounts, with the host; without a difference nothing
+    happens.
+  - Otherwise the change is rehearsed, the old state saved, a revert armed, the change swapped in and reloaded, sshd
+    seen to listen, and a fresh login made as the account and on the port of the next run. Only that login's
+    C(confirm) keeps the change. A login that is refused for good makes the host put itself back at once; no login at all, after
+    O(seconds).
   - In check mode it says what would happen, and rehearses it.
 author: [holdfast]
 options:
@@ -64,7 +66,11 @@ RETURN = r"""
 did: {description: Each change in words., type: list, elements: str, returned: when something changed}
 would: {description: The same in check mode., type: list, elements: str, returned: in check mode}
 closed: {description: Accounts that this commit closed., type: list, elements: str, returned: success}
-tries: {description: "The fresh logins: seconds since arming and how each ended.", type: list, elements: str, returned: when armed}
+tries:
+  description: "The fresh logins: seconds since arming and how each ended."
+  type: list
+  elements: str
+  returned: when armed
 reverted: {description: Whether the host put itself back., type: bool, returned: when armed}
 host_log: {description: The host's own account of the revert., type: list, elements: str, returned: when reverted}
 """

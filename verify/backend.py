@@ -31,8 +31,14 @@ class SudoSshBackend(ssh.SshBackend):  # type: ignore[misc]  # testinfra has no 
         """Run the ssh command line with the password and the waiting program as its input."""
         line = self.encode(self.quote(command, *args))
         fed = (f"{self._password}\n" if self._password else "") + self._stdin
-        done = subprocess.run(line, shell=True, input=fed.encode(), capture_output=True, check=False,  # noqa: S602
-                              timeout=SECONDS)
+        done = subprocess.run(  # noqa: S602 testinfra quotes every word
+            line,
+            shell=True,
+            input=fed.encode(),
+            capture_output=True,
+            check=False,
+            timeout=SECONDS,
+        )
         return self.result(done.returncode, line, done.stdout, done.stderr)
 
     def call(self, program: str, params: dict[str, Any]) -> Any:

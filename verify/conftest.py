@@ -30,12 +30,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("holdfast", "verification of hosts")
     group.addoption("--catalogue", metavar="FILE", help="resolved inventory, as the verify playbook writes it")
     group.addoption("--report", metavar="DIR", help="folder for results.json, junit.xml and index.html")
-    group.addoption("--outsider", metavar="COMMAND", default="",
-                    help="command prefix that runs argv in another network, such as 'docker exec -i NAME'")
+    group.addoption(
+        "--outsider",
+        metavar="COMMAND",
+        default="",
+        help="command prefix that runs argv in another network, such as 'docker exec -i NAME'",
+    )
     group.addoption("--host", metavar="NAME", action="append", nargs="+", default=[], help="only these hosts")
     group.addoption("--keys", metavar="DIR", help="private keys by name of person (test hosts only)")
-    group.addoption("--brute-force", action="store_true",
-                    help="also knock until the host throttles (test hosts only: it shuts this address out for a while)")
+    group.addoption(
+        "--brute-force",
+        action="store_true",
+        help="also knock until the host throttles (test hosts only: it shuts this address out for a while)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,8 +75,9 @@ def pytest_configure(config: pytest.Config) -> None:
         expected = Expected(catalogue, name)
         backend = SudoSshBackend(name, config.getoption("ssh_config"), f"{folder}/%%C", passwords.get(name))
         keys = config.getoption("keys")
-        outside = Outside(expected, config.getoption("outsider"), config.getoption("ssh_config"),
-                          Path(keys) if keys else None)
+        outside = Outside(
+            expected, config.getoption("outsider"), config.getoption("ssh_config"), Path(keys) if keys else None
+        )
         targets[name] = Target(expected, backend, outside)
         outside.inside = targets[name].inside
     config.stash[TARGETS] = targets
@@ -87,8 +95,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if folder:
         for name, target in targets.items():
             config_file = str(target.backend.ssh_config)
-            subprocess.run(["ssh", "-q", "-F", config_file, "-o", f"ControlPath={folder}/%C", "-O", "exit", name],
-                           check=False, capture_output=True)
+            subprocess.run(
+                ["ssh", "-q", "-F", config_file, "-o", f"ControlPath={folder}/%C", "-O", "exit", name],
+                check=False,
+                capture_output=True,
+            )
         for path in Path(folder).iterdir():
             path.unlink(missing_ok=True)
         Path(folder).rmdir()
@@ -107,8 +118,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places: dict[str, int] = {}
     for item in items:
         places.setdefault(item.nodeid.partition("[")[0], len(places))
-    items.sort(key=lambda item: (order[getattr(inspect.getmodule(getattr(item, "obj", None)), "STAGE", "inside")],
-                                 places[item.nodeid.partition("[")[0]]))
+    items.sort(
+        key=lambda item: (
+            order[getattr(inspect.getmodule(getattr(item, "obj", None)), "STAGE", "inside")],
+            places[item.nodeid.partition("[")[0]],
+        )
+    )
 
 
 @pytest.fixture(scope="session")

@@ -127,8 +127,11 @@ class Expected:
     @cached_property
     def expired(self) -> list[Entry]:
         """Everybody in the inventory whose last day is over."""
-        return [one for one in self.catalogue.data["people"]
-                if str(one.get("until") or "9999-12-31") < self.today.isoformat()]
+        return [
+            one
+            for one in self.catalogue.data["people"]
+            if str(one.get("until") or "9999-12-31") < self.today.isoformat()
+        ]
 
     def rights(self, person: Entry) -> list[Entry]:
         """Rights of one person here."""
@@ -167,8 +170,9 @@ class Expected:
 
     def fingerprints(self, name: str) -> set[str]:
         """Fingerprints of the declared keys of one valid person."""
-        return {str(key.get("fingerprint")) for one in self.valid if one["name"] == name
-                for key in one.get("keys") or []}
+        return {
+            str(key.get("fingerprint")) for one in self.valid if one["name"] == name for key in one.get("keys") or []
+        }
 
     @cached_property
     def listens(self) -> list[Listen]:
@@ -177,8 +181,16 @@ class Expected:
         for service in self.catalogue.data["services"]:
             name = f"service {service.get('name')}"
             if self.name in (service.get("hosts") or []):
-                found += [Listen(str(one.get("proto") or "tcp"), int(one["port"]), str(one.get("network") or "public"),
-                                 self._sources(one.get("from")), name) for one in service.get("listen") or []]
+                found += [
+                    Listen(
+                        str(one.get("proto") or "tcp"),
+                        int(one["port"]),
+                        str(one.get("network") or "public"),
+                        self._sources(one.get("from")),
+                        name,
+                    )
+                    for one in service.get("listen") or []
+                ]
             edge = service.get("edge") or {}
             if self.name in (edge.get("hosts") or edge.get("on") or []):
                 found += [Listen("tcp", port, "public", ("any",), name) for port in (80, 443)]
@@ -221,8 +233,11 @@ class Expected:
     @cached_property
     def inner_interfaces(self) -> dict[str, str]:
         """Declared cards that are not public: {interface: network}."""
-        return {str(one["interface"]): str(one["name"]) for one in self.host.get("networks") or []
-                if one.get("name") != "public" and one.get("interface")}
+        return {
+            str(one["interface"]): str(one["name"])
+            for one in self.host.get("networks") or []
+            if one.get("name") != "public" and one.get("interface")
+        }
 
 
 def _is_network(text: str) -> bool:

@@ -37,5 +37,9 @@ def refused(target: Target, who: str, attempts: list[Attempt]) -> list[str]:
 
 def other_methods(attempts: list[Attempt]) -> list[str]:
     """Methods other than a key that the host offered."""
-    return [f"{method} is offered over IPv{one.family}" for one in attempts for method in one.methods
-            if method != "publickey"]
+    return [
+        f"{method} is offered over IPv{one.family}"
+        for one in attempts
+        for method in one.methods
+        if method != "publickey"
+    ]

@@ -31,8 +31,12 @@ class Ruleset:
         objects = [one for one in data.get("nftables") or [] if isinstance(one, dict)]
         self.chains = [one["chain"] for one in objects if "chain" in one]
         self.rules = [one["rule"] for one in objects if "rule" in one]
-        self.sets = {(one[kind]["family"], one[kind]["table"], one[kind]["name"]): one[kind]
-                     for one in objects for kind in ("set", "map") if kind in one}
+        self.sets = {
+            (one[kind]["family"], one[kind]["table"], one[kind]["name"]): one[kind]
+            for one in objects
+            for kind in ("set", "map")
+            if kind in one
+        }
 
     def closed(self, hook: str) -> list[Entry]:
         """Base chains of a filter hook that drop what nothing accepted."""
@@ -46,8 +50,14 @@ class Ruleset:
             expr = rule.get("expr") or []
             yield rule, expr
             for name in self._targets(rule, expr):
-                below = next((one for one in self.chains if one["name"] == name and one["table"] == rule["table"]
-                              and one["family"] == rule["family"]), None)
+                below = next(
+                    (
+                        one
+                        for one in self.chains
+                        if one["name"] == name and one["table"] == rule["table"] and one["family"] == rule["family"]
+                    ),
+                    None,
+                )
                 if below and depth < 8:
                     for inner, more in self.chain_rules(below, depth + 1):
                         yield inner, [one for one in expr if "match" in one] + more
@@ -105,8 +115,11 @@ class Ruleset:
             left, values = match["left"], self._elements(rule, match["right"])
             if match.get("op") == "in" and isinstance(match["right"], list):
                 values = match["right"]
-            values = [inner for value in values for inner in (value if isinstance(value, list) else [value])] \
-                if "concat" not in left else values
+            values = (
+                [inner for value in values for inner in (value if isinstance(value, list) else [value])]
+                if "concat" not in left
+                else values
+            )
             shown.append(f"{_name(left)} {_short(values)}")
             kind = _name(left)
             if kind in ("tcp dport", "udp dport", "th dport"):
@@ -126,8 +139,12 @@ class Ruleset:
             elif "concat" in left:
                 concatenated |= _concatenated(left["concat"], values)
         ports = {(proto, *span) for span in spans for proto in (protos or {"tcp", "udp"})} | concatenated
-        return Accept(frozenset(ports), harmless and not ports, frozenset(interfaces),
-                      f"{rule['family']} {rule['table']} {rule['chain']}: {', '.join(shown) or 'everything'} accept")
+        return Accept(
+            frozenset(ports),
+            harmless and not ports,
+            frozenset(interfaces),
+            f"{rule['family']} {rule['table']} {rule['chain']}: {', '.join(shown) or 'everything'} accept",
+        )
 
 
 def _name(left: Any) -> str:

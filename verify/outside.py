@@ -57,8 +57,9 @@ class Outside:
     @cached_property
     def ssh(self) -> dict[str, str]:
         """What ssh_config says about the host (ssh -G)."""
-        out = subprocess.run(["ssh", "-F", self.ssh_config, "-G", self.expected.name], capture_output=True, text=True,
-                             check=True).stdout
+        out = subprocess.run(
+            ["ssh", "-F", self.ssh_config, "-G", self.expected.name], capture_output=True, text=True, check=True
+        ).stdout
         return dict(line.split(" ", 1) for line in out.splitlines() if " " in line)
 
     @cached_property
@@ -74,13 +75,14 @@ class Outside:
             path = Path(name).expanduser()
             if not path.is_file():
                 continue
-            done = subprocess.run(["ssh-keygen", "-F", self.alias, "-f", str(path)], capture_output=True, text=True,
-                                  check=False)
+            done = subprocess.run(
+                ["ssh-keygen", "-F", self.alias, "-f", str(path)], capture_output=True, text=True, check=False
+            )
             for line in done.stdout.splitlines():
                 words = line.split()
                 if not line.startswith("#") and len(words) >= 3:
                     start = 1 if words[0].startswith("@") else 0
-                    found.append(" ".join([*words[:start], self.alias, *words[start + 1:start + 3]]))
+                    found.append(" ".join([*words[:start], self.alias, *words[start + 1 : start + 3]]))
         return found
 
     @cached_property
@@ -118,9 +120,15 @@ class Outside:
                 from cryptography.hazmat.primitives import serialization
                 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-                self._stranger = ed25519.Ed25519PrivateKey.generate().private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption(),
-                ).decode()
+                self._stranger = (
+                    ed25519.Ed25519PrivateKey.generate()
+                    .private_bytes(
+                        serialization.Encoding.PEM,
+                        serialization.PrivateFormat.OpenSSH,
+                        serialization.NoEncryption(),
+                    )
+                    .decode()
+                )
             return self._stranger
 
     def key_of(self, name: str) -> str | None:
@@ -141,10 +149,18 @@ class Outside:
 
     def _login(self, family: int, user: str, key: str) -> Attempt:
         self.pace(family).before(REFUSED_LOGIN)
-        answer = from_outside(self.prefix, "ssh_try", {
-            "address": self.addresses[family], "port": self.expected.port, "user": user, "alias": self.alias,
-            "known_hosts": "\n".join(self.pins) + "\n", "key": key,
-        })
+        answer = from_outside(
+            self.prefix,
+            "ssh_try",
+            {
+                "address": self.addresses[family],
+                "port": self.expected.port,
+                "user": user,
+                "alias": self.alias,
+                "known_hosts": "\n".join(self.pins) + "\n",
+                "key": key,
+            },
+        )
         return Attempt(family, answer["entered"], answer["methods"], answer["text"], answer["rc"])
 
     def pace(self, family: int) -> Pace:
@@ -171,9 +187,15 @@ class Outside:
             return {}
         listening = {one["port"] for one in self.inside()["listeners"] if one["proto"] == "tcp"}
         declared = {one.port for one in self.expected.listens if one.proto == "tcp"}
-        answer = from_outside(self.prefix, "tcp_scan", {
-            "addresses": list(self.addresses.values()), "again": sorted(listening | declared),
-        }, SCAN_SECONDS)
+        answer = from_outside(
+            self.prefix,
+            "tcp_scan",
+            {
+                "addresses": list(self.addresses.values()),
+                "again": sorted(listening | declared),
+            },
+            SCAN_SECONDS,
+        )
         for family in self.addresses:
             # The scan touches the SSH port like everything else: a connection that does not log in.
             self.pace(family).before(NO_LOGIN)
@@ -182,8 +204,9 @@ class Outside:
     def probe_udp(self, ports: list[int]) -> dict[int, dict[str, Any]]:
         """UDP ports that answer in each family: {4: {found, error}}."""
         families = self.families()
-        answer = from_outside(self.prefix, "udp_probe", {"addresses": [self.addresses[one] for one in families],
-                                                         "ports": ports})
+        answer = from_outside(
+            self.prefix, "udp_probe", {"addresses": [self.addresses[one] for one in families], "ports": ports}
+        )
         return {family: answer[self.addresses[family]] for family in families}
 
     def audit(self, policy: str, *, rate_test: bool = False) -> dict[str, Any]:
@@ -197,10 +220,25 @@ class Outside:
         free = max(0, int(CEILING - pace.outstanding()))
         pace.before(free * NO_LOGIN)
         skip = [] if rate_test else ["--skip-rate-test"]
-        answer: dict[str, Any] = from_outside(self.prefix, "ssh_audit_run", {
-            "tool": tool(), "policy": policy, "free": free,
-            "arguments": ["-j", *skip, f"-{family}", "-p", str(self.expected.port), "-t", "8", self.addresses[family]],
-        })
+        answer: dict[str, Any] = from_outside(
+            self.prefix,
+            "ssh_audit_run",
+            {
+                "tool": tool(),
+                "policy": policy,
+                "free": free,
+                "arguments": [
+                    "-j",
+                    *skip,
+                    f"-{family}",
+                    "-p",
+                    str(self.expected.port),
+                    "-t",
+                    "8",
+                    self.addresses[family],
+                ],
+            },
+        )
         # One that came after the free ones was paid for by its second of waiting.
         pace.before(NO_LOGIN)
         return answer
@@ -211,8 +249,9 @@ class Outside:
         In the last family, so that a scan of the first one, which the host may still resent, does not matter.
         """
         family = self.families()[-1]
-        answer: dict[str, Any] = from_outside(self.prefix, "flood", {
-            "address": self.addresses[family], "port": self.expected.port, "count": count})
+        answer: dict[str, Any] = from_outside(
+            self.prefix, "flood", {"address": self.addresses[family], "port": self.expected.port, "count": count}
+        )
         return answer
 
     def greeting_of_source(self) -> str:
@@ -257,7 +296,7 @@ def objections(audit: dict[str, Any]) -> tuple[list[str], list[str]]:
         What it objects to, and remarks.
     """
     try:
-        data = json.loads(audit["out"][audit["out"].index("{"):])
+        data = json.loads(audit["out"][audit["out"].index("{") :])
     except ValueError:
         return [f"no result: {audit['text'] or audit['out'][-300:]}"], []
     found, remarks = [], []
@@ -268,7 +307,8 @@ def objections(audit: dict[str, Any]) -> tuple[list[str], list[str]]:
         for entry in entries:
             notes, name = entry.get("notes") or {}, entry["algorithm"]
             for level, text in [("fail", one) for one in notes.get("fail") or []] + [
-                    ("warn", one) for one in notes.get("warn") or []]:
+                ("warn", one) for one in notes.get("warn") or []
+            ]:
                 if kind == "kex" and text == QUANTUM and name in audit["policy_kex"]:
                     remarks.append(f"{name} {text}; ssh-audit's policy for this release asks for it all the same")
                 else:

@@ -23,7 +23,9 @@ class Pace:
     """The penalties that one address family has collected, as the host counts them."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Start with none."""
         self._clock = clock

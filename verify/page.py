@@ -63,8 +63,13 @@ def page(data: dict[str, Any]) -> str:
     bad = data["summary"]["failed"] or data["problems"]
     hosts = "one host" if len(data["hosts"]) == 1 else f"{len(data['hosts'])} hosts"
     kept, broken = data["summary"]["passed"], data["summary"]["failed"]
-    headline = (f"{broken} of {kept + broken} promises are broken" if broken
-                else "The verification is incomplete" if bad else f"All {kept} promises are kept")
+    headline = (
+        f"{broken} of {kept + broken} promises are broken"
+        if broken
+        else "The verification is incomplete"
+        if bad
+        else f"All {kept} promises are kept"
+    )
     since = "from another network and from inside" if data["outsider"] else "from the controller and from inside"
     problems = "".join(f"<li>{say(one)}</li>" for one in data["problems"])
     return f"""<!DOCTYPE html>
@@ -78,16 +83,16 @@ def page(data: dict[str, Any]) -> str:
 <body>
 <main>
 <div class="soft">holdfast verification report</div>
-<div class="verdict {'bad' if bad else 'ok'}">
+<div class="verdict {"bad" if bad else "ok"}">
 <h1>{say(headline)}</h1>
 <div>{hosts}, looked at {since}. Nothing was changed.</div>
-{f'<ul>{problems}</ul>' if problems else ''}
+{f"<ul>{problems}</ul>" if problems else ""}
 <ul class="counts">{_counts(data["summary"])}</ul>
 </div>
 <div class="soft">{say(data["date"].replace("T", " ").replace("+00:00", " UTC"))} · {data["duration"]:.0f} s
-{' · by ' + say(data["operator"]) if data["operator"] else ''} · inventory <code title="{say(data['catalogue'])}">
+{" · by " + say(data["operator"]) if data["operator"] else ""} · inventory <code title="{say(data["catalogue"])}">
 {say(data["catalogue"][:12])}</code></div>
-{''.join(_host(one) for one in data["hosts"])}
+{"".join(_host(one) for one in data["hosts"])}
 </main>
 </body>
 </html>
@@ -95,8 +100,11 @@ def page(data: dict[str, Any]) -> str:
 
 
 def _counts(summary: dict[str, int]) -> str:
-    return "".join(f'<li class="pill {CLASSES[key]}">{MARKS[key]} {summary[key]} {WORDS[key]}</li>'
-                   for key in ("failed", "passed", "not applicable") if summary[key])
+    return "".join(
+        f'<li class="pill {CLASSES[key]}">{MARKS[key]} {summary[key]} {WORDS[key]}</li>'
+        for key in ("failed", "passed", "not applicable")
+        if summary[key]
+    )
 
 
 def _host(host: dict[str, Any]) -> str:
@@ -108,8 +116,8 @@ def _host(host: dict[str, Any]) -> str:
     return f"""<section>
 <header class="host"><div><h2>{say(host["name"])}</h2><div class="soft">{say(about)}</div></div>
 <ul class="counts">{_counts(host["summary"])}</ul></header>
-{''.join(_promise(one) for one in promises)}
-{f'<div class="notes">Worth knowing<ul>{notes}</ul></div>' if notes else ''}
+{"".join(_promise(one) for one in promises)}
+{f'<div class="notes">Worth knowing<ul>{notes}</ul></div>' if notes else ""}
 </section>
 """
 
@@ -121,10 +129,10 @@ def _promise(promise: dict[str, Any]) -> str:
     if outcome == "not applicable":
         reasons = dict.fromkeys(one["detail"] for one in promise["checks"])
         reason = f'<span class="reason">{say("; ".join(reasons))}</span>'
-    return f"""<details class="{CLASSES[outcome]}"{' open' if outcome == 'failed' else ''}>
+    return f"""<details class="{CLASSES[outcome]}"{" open" if outcome == "failed" else ""}>
 <summary><span class="mark" aria-hidden="true">{MARKS[outcome]}</span>
 <span class="title">{say(promise["title"])}{reason}</span><span class="state">{WORDS[outcome]}</span></summary>
-<ul class="checks">{''.join(_check(one) for one in promise["checks"])}</ul>
+<ul class="checks">{"".join(_check(one) for one in promise["checks"])}</ul>
 </details>
 """
 

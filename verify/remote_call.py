@@ -58,8 +58,9 @@ def from_outside(prefix: str, program: str, params: dict[str, Any], seconds: flo
     """
     argv = [*shlex.split(prefix), "python3", "-c", BOOT]
     try:
-        done = subprocess.run(argv, input=source(program, params), capture_output=True, text=True, check=False,
-                              timeout=seconds)
+        done = subprocess.run(
+            argv, input=source(program, params), capture_output=True, text=True, check=False, timeout=seconds
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RemoteError(f"{program}: {error}") from error
     return answer_of(program, done.returncode, done.stdout, done.stderr)

@@ -61,14 +61,18 @@ class Report:
             host = callspec.params.get("target", "") if callspec else ""
             name = item.nodeid.rpartition("::")[2].partition("[")[0]
             self.checks[item.nodeid] = Check(
-                host=host, promise=item.path.stem.removeprefix("test_"),
-                title=first_line(module) or item.path.stem, name=name.removeprefix("test_"),
+                host=host,
+                promise=item.path.stem.removeprefix("test_"),
+                title=first_line(module) or item.path.stem,
+                name=name.removeprefix("test_"),
                 says=first_line(getattr(item, "obj", None)) or name,
             )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None],
+        self,
+        item: pytest.Item,
+        call: pytest.CallInfo[None],
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Take the outcome; a check that was skipped for any other reason than 'not applicable' has failed."""
         result = yield
@@ -109,8 +113,10 @@ class Report:
         write("")
         for host in data["hosts"]:
             count = host["summary"]
-            write(f"{host['name']}: {count[PASSED]} promises kept, {count[FAILED]} broken, "
-                  f"{count[NOT_APPLICABLE]} not applicable")
+            write(
+                f"{host['name']}: {count[PASSED]} promises kept, {count[FAILED]} broken, "
+                f"{count[NOT_APPLICABLE]} not applicable"
+            )
             for promise in host["promises"]:
                 if promise["outcome"] == FAILED:
                     write(f"  broken: {promise['title']}")
@@ -134,30 +140,41 @@ class Report:
                 entry["checks"].append({**shown, "duration": round(check.duration, 3)})
             for entry in promises.values():
                 outcomes = [one["outcome"] for one in entry["checks"]]
-                entry["outcome"] = (FAILED if FAILED in outcomes or "" in outcomes
-                                    else PASSED if PASSED in outcomes else NOT_APPLICABLE)
+                entry["outcome"] = (
+                    FAILED if FAILED in outcomes or "" in outcomes else PASSED if PASSED in outcomes else NOT_APPLICABLE
+                )
                 entry["duration"] = round(sum(one["duration"] for one in entry["checks"]), 3)
             outcomes = [entry["outcome"] for entry in promises.values()]
-            hosts.append({
-                "name": name, "address": str(target.expected.host.get("address") or ""), "release": target.release,
-                "summary": {key: outcomes.count(key) for key in (PASSED, FAILED, NOT_APPLICABLE)},
-                "notes": target.notes, "promises": list(promises.values()),
-            })
+            hosts.append(
+                {
+                    "name": name,
+                    "address": str(target.expected.host.get("address") or ""),
+                    "release": target.release,
+                    "summary": {key: outcomes.count(key) for key in (PASSED, FAILED, NOT_APPLICABLE)},
+                    "notes": target.notes,
+                    "promises": list(promises.values()),
+                }
+            )
         return {
             "date": dt.datetime.fromtimestamp(self.began, dt.UTC).isoformat(timespec="seconds"),
-            "duration": round(time.time() - self.began, 1), "catalogue": self.catalogue.digest,
+            "duration": round(time.time() - self.began, 1),
+            "catalogue": self.catalogue.digest,
             "operator": str(self.catalogue.data.get("operator") or ""),
             "outsider": bool(self.targets and next(iter(self.targets.values())).outside.prefix),
             "summary": {key: sum(host["summary"][key] for host in hosts) for key in (PASSED, FAILED, NOT_APPLICABLE)},
-            "problems": self.problems, "hosts": hosts,
+            "problems": self.problems,
+            "hosts": hosts,
         }
 
     def write(self) -> None:
         """Write the three files, each by a rename so that a reader never sees half of one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         data = self.data()
-        for name, text in (("results.json", json.dumps(data, indent=2) + "\n"), ("junit.xml", junit(data)),
-                           ("index.html", page(data))):
+        for name, text in (
+            ("results.json", json.dumps(data, indent=2) + "\n"),
+            ("junit.xml", junit(data)),
+            ("index.html", page(data)),
+        ):
             draft = self.folder / f".{name}.new"
             draft.write_text(text, encoding="utf-8")
             draft.replace(self.folder / name)
@@ -183,19 +200,32 @@ def junit(data: dict[str, Any]) -> str:
     root = ElementTree.Element("testsuites")
     for host in data["hosts"]:
         checks = [(promise, check) for promise in host["promises"] for check in promise["checks"]]
-        suite = ElementTree.SubElement(root, "testsuite", {
-            "name": host["name"], "tests": str(len(checks)), "timestamp": data["date"],
-            "failures": str(sum(check["outcome"] == FAILED for _, check in checks)),
-            "skipped": str(sum(check["outcome"] == NOT_APPLICABLE for _, check in checks)),
-            "time": str(round(sum(check["duration"] for _, check in checks), 3)),
-        })
+        suite = ElementTree.SubElement(
+            root,
+            "testsuite",
+            {
+                "name": host["name"],
+                "tests": str(len(checks)),
+                "timestamp": data["date"],
+                "failures": str(sum(check["outcome"] == FAILED for _, check in checks)),
+                "skipped": str(sum(check["outcome"] == NOT_APPLICABLE for _, check in checks)),
+                "time": str(round(sum(check["duration"] for _, check in checks), 3)),
+            },
+        )
         for promise, check in checks:
-            case = ElementTree.SubElement(suite, "testcase", {
-                "classname": f"{host['name']}.{promise['promise']}", "name": check["says"],
-                "time": str(check["duration"])})
+            case = ElementTree.SubElement(
+                suite,
+                "testcase",
+                {
+                    "classname": f"{host['name']}.{promise['promise']}",
+                    "name": check["says"],
+                    "time": str(check["duration"]),
+                },
+            )
             if check["outcome"] == FAILED:
                 ElementTree.SubElement(case, "failure", {"message": printable(check["detail"][:200])}).text = printable(
-                    check["detail"])
+                    check["detail"]
+                )
             elif check["outcome"] == NOT_APPLICABLE:
                 ElementTree.SubElement(case, "skipped", {"message": printable(check["detail"])})
     ElementTree.indent(root)

@@ -10,9 +10,14 @@ if TYPE_CHECKING:
 Options = dict[str, list[str]]
 
 KEY_ONLY: Final[dict[str, str]] = {
-    "passwordauthentication": "no", "kbdinteractiveauthentication": "no", "hostbasedauthentication": "no",
-    "gssapiauthentication": "no", "kerberosauthentication": "no", "permitemptypasswords": "no",
-    "pubkeyauthentication": "yes", "ignorerhosts": "yes",
+    "passwordauthentication": "no",
+    "kbdinteractiveauthentication": "no",
+    "hostbasedauthentication": "no",
+    "gssapiauthentication": "no",
+    "kerberosauthentication": "no",
+    "permitemptypasswords": "no",
+    "pubkeyauthentication": "yes",
+    "ignorerhosts": "yes",
 }
 
 

@@ -48,8 +48,13 @@ class Target:
             if self._error:
                 raise RemoteError(self._error)
             if self._facts is None:
-                users = ["root", *[one["name"] for one in self.expected.catalogue.data["people"]],
-                         "holdfast-stranger", "www-data", "nobody"]
+                users = [
+                    "root",
+                    *[one["name"] for one in self.expected.catalogue.data["people"]],
+                    "holdfast-stranger",
+                    "www-data",
+                    "nobody",
+                ]
                 try:
                     self._facts = self.backend.call("inside", {"users": users})
                 except RemoteError as error:

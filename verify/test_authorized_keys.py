@@ -32,9 +32,12 @@ def test_every_key_is_declared(target: Target) -> None:
 
 def test_no_other_source(target: Target) -> None:
     """No program and no certificate authority hands out access beside the declared keys."""
-    problems = [f"{key} is {found} for {where(answer)}" for answer in answers(target)
-                for key in ("authorizedkeyscommand", "trustedusercakeys", "authorizedprincipalscommand")
-                if (found := value(answer["options"], key)) not in NONE]
+    problems = [
+        f"{key} is {found} for {where(answer)}"
+        for answer in answers(target)
+        for key in ("authorizedkeyscommand", "trustedusercakeys", "authorizedprincipalscommand")
+        if (found := value(answer["options"], key)) not in NONE
+    ]
     empty(list(dict.fromkeys(problems)), "access comes from elsewhere too")
 
 
@@ -45,8 +48,11 @@ def test_only_root_can_add_a_key(target: Target) -> None:
     for answer in answers(target):
         places = value(answer["options"], "authorizedkeysfile").split()
         # A relative place and %h lie in a home, which its owner writes.
-        problems += [f"sshd reads {place} for {where(answer)}, which the account itself can write" for place in places
-                     if place != "none" and (not place.startswith("/") or "%h" in place)]
+        problems += [
+            f"sshd reads {place} for {where(answer)}, which the account itself can write"
+            for place in places
+            if place != "none" and (not place.startswith("/") or "%h" in place)
+        ]
     for listed in facts["authorized_keys"]:
         found = listed["stat"]
         if found and (found["uid"] != 0 or found["mode"] & 0o022):

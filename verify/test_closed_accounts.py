@@ -28,6 +28,11 @@ def test_expired_people_are_closed(target: Target) -> None:
     """Nobody whose last day is over still has an open account."""
     facts = target.inside()
     over = {one["name"]: one["until"] for one in target.expected.expired}
-    empty([f"{one['name']}, declared until {over[one['name']]}, has an open account" for one in facts["accounts"]
-           if one["name"] in over and (one["expires"] is None or one["expires"] > facts["today"])],
-          "people whose time is over")
+    empty(
+        [
+            f"{one['name']}, declared until {over[one['name']]}, has an open account"
+            for one in facts["accounts"]
+            if one["name"] in over and (one["expires"] is None or one["expires"] > facts["today"])
+        ],
+        "people whose time is over",
+    )

@@ -20,9 +20,12 @@ def test_expired_person_is_refused(target: Target) -> None:
         not_applicable("nobody in the inventory has expired")
     old = {str(key.get("fingerprint")): one["name"] for one in people for key in one.get("keys") or []}
     current = {key for one in target.expected.valid for key in target.expected.fingerprints(one["name"])}
-    problems = [f"{listed['path']} line {key['line']} is {old[key['fingerprint']]}'s key"
-                for listed in target.inside()["authorized_keys"] for key in listed["keys"]
-                if key["fingerprint"] in old and key["fingerprint"] not in current]
+    problems = [
+        f"{listed['path']} line {key['line']} is {old[key['fingerprint']]}'s key"
+        for listed in target.inside()["authorized_keys"]
+        for key in listed["keys"]
+        if key["fingerprint"] in old and key["fingerprint"] not in current
+    ]
     known = [(one["name"], key) for one in people if (key := target.outside.key_of(one["name"]))]
     for name, key in known[:1]:
         problems += refused(target, name, target.outside.login(name, key))

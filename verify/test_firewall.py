@@ -49,6 +49,9 @@ def test_rules_are_declared(target: Target) -> None:
             if last - first > 1000:
                 problems.append(f"accepts {first}-{last}/{proto}: {accept.text}")
                 continue
-            problems += [f"accepts {port}/{proto}: {accept.text}" for port in range(first, last + 1)
-                         if (proto, port) not in DHCP and not target.expected.declared(proto, port)]
+            problems += [
+                f"accepts {port}/{proto}: {accept.text}"
+                for port in range(first, last + 1)
+                if (proto, port) not in DHCP and not target.expected.declared(proto, port)
+            ]
     empty(list(dict.fromkeys(problems)), "the firewall accepts what nobody declared")

@@ -25,4 +25,5 @@ def test_nobody_flushes(target: Target) -> None:
     if state.get("LoadState") == "not-found":
         return
     assert state.get("UnitFileState") == "masked" or state.get("LoadState") == "masked", (
-        f"nftables.service is {state.get('UnitFileState') or 'there'}: stopping or starting it flushes every rule")
+        f"nftables.service is {state.get('UnitFileState') or 'there'}: stopping or starting it flushes every rule"
+    )

@@ -67,7 +67,10 @@ def test_forwarding_as_granted(target: Target) -> None:
             problems.append(f"permittunnel is {value(options, 'permittunnel')} for {where(answer)}")
         if value(options, "disableforwarding") == "yes":
             continue
-        problems += [f"{key} is {value(options, key)} for {where(answer)}" for key in CLOSED
-                     if value(options, key) not in ("no", "")]
+        problems += [
+            f"{key} is {value(options, key)} for {where(answer)}"
+            for key in CLOSED
+            if value(options, key) not in ("no", "")
+        ]
         problems += tcp_problems(answer, granted.get(answer["connection"]["user"]))
     empty(list(dict.fromkeys(problems)), "more is forwarded than was granted")

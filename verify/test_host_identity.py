@@ -32,8 +32,10 @@ def test_every_offered_key_is_pinned(target: Target) -> None:
     """Every key that the host offers is the pinned one of its type."""
     pinned = {fingerprint(line) for line in target.outside.pins}
     offered = {one["fingerprint"]: one["type"] for one in target.inside()["host_keys"]}
-    empty([f"the {kind} key {shown} is not pinned" for shown, kind in offered.items() if shown not in pinned],
-          "host keys that nobody here knows")
+    empty(
+        [f"the {kind} key {shown} is not pinned" for shown, kind in offered.items() if shown not in pinned],
+        "host keys that nobody here knows",
+    )
 
 
 def test_declared_key(target: Target) -> None:

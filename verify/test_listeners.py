@@ -35,8 +35,11 @@ def test_listeners_are_declared(target: Target) -> None:
 
 def test_ssh_listens(target: Target) -> None:
     """sshd waits at the declared port, and at no other."""
-    ports = {one["port"] for one in target.inside()["listeners"]
-             if one["proto"] == "tcp" and one["program"] in ("sshd", "systemd") and not is_local(one)}
+    ports = {
+        one["port"]
+        for one in target.inside()["listeners"]
+        if one["proto"] == "tcp" and one["program"] in ("sshd", "systemd") and not is_local(one)
+    }
     assert target.expected.port in ports, f"nothing of sshd listens on port {target.expected.port}"
     answering = {(one["proto"], one["port"]) for one in target.inside()["listeners"] if not is_local(one)}
     for one in target.expected.listens:

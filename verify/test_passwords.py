@@ -29,5 +29,11 @@ def test_declared_ones_are_there(target: Target) -> None:
     if not target.expected.passwords:
         not_applicable("nobody is declared to have a password here")
     found = {one["name"]: one["password"] for one in target.inside()["accounts"]}
-    empty([f"{name}: {found.get(name, 'no account')}" for name in target.expected.passwords
-           if found.get(name) != "usable"], "declared passwords are not in force")
+    empty(
+        [
+            f"{name}: {found.get(name, 'no account')}"
+            for name in target.expected.passwords
+            if found.get(name) != "usable"
+        ],
+        "declared passwords are not in force",
+    )

@@ -10,12 +10,21 @@ if TYPE_CHECKING:
     from verify.target import Target
 
 POWERFUL: Final = {
-    "docker": "starts containers that see the whole host", "lxd": "starts containers that see the whole host",
-    "incus-admin": "starts containers that see the whole host", "libvirt": "starts machines with the host's disks",
-    "kvm": "opens the machine monitor", "disk": "reads and writes raw disks", "shadow": "reads password hashes",
-    "sudo": "is given sudo by the distribution", "wheel": "is taken for administrators by many programs",
-    "admin": "is given sudo by some images", "adm": "reads all logs", "systemd-journal": "reads all logs",
-    "kmem": "reads the kernel's memory", "root": "is root's own group", "staff": "writes /usr/local",
+    "docker": "starts containers that see the whole host",
+    "lxd": "starts containers that see the whole host",
+    "incus-admin": "starts containers that see the whole host",
+    "libvirt": "starts machines with the host's disks",
+    "kvm": "opens the machine monitor",
+    "disk": "reads and writes raw disks",
+    "shadow": "reads password hashes",
+    "sudo": "is given sudo by the distribution",
+    "wheel": "is taken for administrators by many programs",
+    "admin": "is given sudo by some images",
+    "adm": "reads all logs",
+    "systemd-journal": "reads all logs",
+    "kmem": "reads the kernel's memory",
+    "root": "is root's own group",
+    "staff": "writes /usr/local",
 }
 
 

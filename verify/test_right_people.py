@@ -47,6 +47,11 @@ def test_keys_are_there(target: Target) -> None:
     present: dict[str, set[str]] = {}
     for listed in target.inside()["authorized_keys"]:
         present.setdefault(listed["account"], set()).update(key["fingerprint"] for key in listed["keys"])
-    empty([f"{name}: {fingerprint} is declared, but not on the host" for name in target.expected.ssh_users
-           for fingerprint in sorted(target.expected.fingerprints(name) - present.get(name, set()))],
-          "declared keys are missing")
+    empty(
+        [
+            f"{name}: {fingerprint} is declared, but not on the host"
+            for name in target.expected.ssh_users
+            for fingerprint in sorted(target.expected.fingerprints(name) - present.get(name, set()))
+        ],
+        "declared keys are missing",
+    )

@@ -17,9 +17,14 @@ def commands(rights: dict[str, Any]) -> list[str]:
 
 def test_rights_are_declared(target: Target) -> None:
     """sudo grants nothing to any account but the declared admins."""
-    empty([f"{one['name']} may run {', '.join(commands(one))}" for one in target.inside()["sudo"]
-           if one["entries"] and one["name"] not in ("root", *target.expected.sudoers)],
-          "sudo rights that nobody declared")
+    empty(
+        [
+            f"{one['name']} may run {', '.join(commands(one))}"
+            for one in target.inside()["sudo"]
+            if one["entries"] and one["name"] not in ("root", *target.expected.sudoers)
+        ],
+        "sudo rights that nobody declared",
+    )
 
 
 def test_admins_have_theirs(target: Target) -> None:
@@ -47,8 +52,11 @@ def test_rules_name_only_known_people(target: Target) -> None:
     aliases: dict[str, list[dict[str, Any]]] = policy.get("User_Aliases") or {}
     problems: list[str] = []
     for spec in policy.get("User_Specs") or []:
-        users = [user for entry in spec.get("User_List") or []
-                 for user in (aliases.get(str(entry.get("useralias")), [entry]))]
+        users = [
+            user
+            for entry in spec.get("User_List") or []
+            for user in (aliases.get(str(entry.get("useralias")), [entry]))
+        ]
         for user in users:
             if user.get("negated"):
                 continue

@@ -60,5 +60,11 @@ def test_declared_ports_answer(target: Target, family: int) -> None:
     wanted = {one.port: one for one in target.expected.public("tcp") if admits(one.sources, found["source"])}
     if not wanted:
         not_applicable(f"no TCP port is declared for {found['source']}: closed cannot be told from absent")
-    empty([f"{one.name} ({one.reason}) is silent" for port, one in sorted(wanted.items())
-           if str(port) not in found["found"]], f"declared ports are not reachable on IPv{family}")
+    empty(
+        [
+            f"{one.name} ({one.reason}) is silent"
+            for port, one in sorted(wanted.items())
+            if str(port) not in found["found"]
+        ],
+        f"declared ports are not reachable on IPv{family}",
+    )

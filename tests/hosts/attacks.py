@@ -60,21 +60,28 @@ def file(path: str, content: str, mode: str = "0644") -> dict[str, Any]:
 
 
 OPEN = "ct state established,related accept; iif lo accept;"
-TAKE_IPV4 = (
-    "systemd-run --quiet --unit=squatter /usr/bin/python3 -c "
-    "'import socket,time; s=socket.socket(); s.setsockopt(1,2,1); s.bind((\"0.0.0.0\",2299)); s.listen(); time.sleep(600)'"
-)
+TAKE_IPV4 = """
+cat > /tmp/squatter.py <<'END'
+import socket, time
+squatter = socket.socket()
+squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+squatter.bind(("0.0.0.0", 2299))
+squatter.listen()
+time.sleep(600)
+END
+systemd-run --quiet --unit=squatter /usr/bin/python3 /tmp/squatter.py
+"""
 
 ATTACKS = [
     # In our own file: AllowGroups of several files add up.
     Attack("wrong AllowGroups", "denied", sshd(f"AllowGroups nobody-is-in-here\n{KEYS}", path=OURS)),
     Attack("key list without the operator", "denied", file("/etc/ssh/authorized_keys.d/oper", OTHER_KEY)),
     Attack("firewall drops SSH", "no answer", firewall(OPEN)),
-    Attack(
-        "new port that the firewall keeps closed", "no answer", sshd(TWO_PORTS, path=OURS), login={"port": 2299}
-    ),
+    Attack("new port that the firewall keeps closed", "no answer", sshd(TWO_PORTS, path=OURS), login={"port": 2299}),
     Attack("PAM denies sshd", "account refused", file("/etc/pam.d/sshd", "account required pam_deny.so\n")),
-    Attack("PAM stack broken", "account refused", file("/etc/pam.d/common-account", "account required no_such_module.so\n")),
+    Attack(
+        "PAM stack broken", "account refused", file("/etc/pam.d/common-account", "account required no_such_module.so\n")
+    ),
     Attack(
         "sudoers takes the admin's rights",
         "sudo failed",
@@ -87,9 +94,12 @@ ATTACKS = [
     Attack("sshd does not start", "does not listen|ssh", sshd("NoSuchOption yes\n", judged=False)),
     Attack("sshd loses its listener on reload", "does not listen|ssh", sshd("ListenAddress 203.0.113.99\n")),
     Attack("port taken on one address family", "does not listen", sshd(TWO_PORTS, path=OURS), before=TAKE_IPV4),
-    Attack("host key swapped", "host key", sshd("HostKey /etc/ssh/attack_key\n"), before=(
-        "ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/attack_key; sed -i '/^HostKey/d' /etc/ssh/sshd_config"
-    )),
+    Attack(
+        "host key swapped",
+        "host key",
+        sshd("HostKey /etc/ssh/attack_key\n"),
+        before=("ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/attack_key; sed -i '/^HostKey/d' /etc/ssh/sshd_config"),
+    ),
     Attack("no algorithm in common", "no common algorithm", sshd("KexAlgorithms diffie-hellman-group1-sha1\n")),
     Attack("operator locked and expired", "account refused|denied", expired=True),
     Attack("network cut while armed", "no answer", firewall(""), by_timer=True),

@@ -12,7 +12,8 @@ for path in $(find /etc/ssh /etc/sudoers /etc/sudoers.d /etc/pam.d /etc/holdfast
     stat -c '%n %A %U %G %Y' "$path"
     sha256sum < "$path"
 done
-systemctl show -p Id,LoadState,ActiveState,UnitFileState ssh.service ssh.socket nftables.service holdfast-firewall.service
+systemctl show -p Id,LoadState,ActiveState,UnitFileState \
+    ssh.service ssh.socket nftables.service holdfast-firewall.service
 nft --stateless list table inet holdfast | sed -E 's/ expires [0-9a-z]+//g; /elements = /,/\}/d'
 sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding
 find /etc -name '.*.guard-*'

@@ -83,11 +83,14 @@ class Target:
         """Run a shell script on the host's console as root, past SSH."""
         return self.host.exec(["sh", "-c", script], check=check).stdout
 
-    def ssh(self, user: str, command: str = "sudo -n true", *, port: int = 22, key: str | None = None, seconds: int = 5) -> int:
+    def ssh(
+        self, user: str, command: str = "sudo -n true", *, port: int = 22, key: str | None = None, seconds: int = 5
+    ) -> int:
         """Log in from outside over a connection of its own; return ssh's exit code."""
         done = subprocess.run(
             [
-                "ssh", "-F", "none", "-i", str(self.inventory.keys[key or user]), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+                "ssh", "-F", "none", "-i", str(self.inventory.keys[key or user]),
+                "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
                 "-o", f"UserKnownHostsFile={self.inventory.path}/known_hosts/{HOST}", "-o", f"HostKeyAlias={HOST}",
                 "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={seconds}", "-p", str(port),
                 f"{user}@{self.host.address}", command,
@@ -138,5 +141,3 @@ def bare(lab: Lab, release: str, tmp_path: Path) -> Iterator[Target]:
     host = lab.start(HOST, release)
     yield Target(host, inventory.write(tmp_path / "inventory", [host]))
     host.stop()
-
-

@@ -80,7 +80,8 @@ def test_every_promise_has_a_breaker() -> None:
 def test_promise_turns_red(target: Target, baseline: Baseline, promise: str, tmp_path: Path) -> None:
     """Break a healthy host in exactly one way; its promise must see it."""
     assert baseline.outcomes.get(promise) == "passed", (
-        f"on a healthy host the promise is {baseline.outcomes.get(promise, 'missing')}:\n{baseline.output[-4000:]}")
+        f"on a healthy host the promise is {baseline.outcomes.get(promise, 'missing')}:\n{baseline.output[-4000:]}"
+    )
     script = (BREAKERS / f"{promise}.sh").read_text(encoding="utf-8")
     target.sh(f"export OPERATOR={shlex.quote(target.inventory.operator)}\n{script}")
     entry = verify(target, tmp_path / "report", promise, baseline.outsider)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .conftest import Target
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .conftest import Target
 
 LIVE = "nft --stateless --terse list table inet holdfast"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .condition import SCRIPT
-from .conftest import Target
 from .orders import GUARD, file, give, lockout
+
+if TYPE_CHECKING:
+    from .conftest import Target
 
 COMMIT_STEPS = [
     "staged", "saved", "timer", "armed", "swapping", "swapped", "accounts", "units", "reloaded-holdfast-firewall",
@@ -33,7 +36,10 @@ def wait_until_back(target: Target, seconds: float = 25) -> None:
         if "armed.json" not in target.sh("ls /var/lib/holdfast/guard") and target.ssh("oper", seconds=3) == 0:
             return
         time.sleep(0.3)
-    pytest.fail("locked out:\n" + target.sh("tail -20 /var/lib/holdfast/guard/log; systemctl list-units 'holdfast-guard*' --all"))
+    pytest.fail(
+        "locked out:\n"
+        + target.sh("tail -20 /var/lib/holdfast/guard/log; systemctl list-units 'holdfast-guard*' --all")
+    )
 
 
 def without_leavings(condition: str) -> str:
@@ -91,7 +97,7 @@ def test_killed_while_accounts_change(target: Target) -> None:
 
 
 @pytest.mark.parametrize("hard", [True, False], ids=["power-loss", "reboot"])
-def test_restarted_while_armed(target: Target, hard: bool) -> None:  # noqa: FBT001
+def test_restarted_while_armed(target: Target, hard: bool) -> None:
     """The boot unit puts back what nobody confirmed, before the firewall, the network and sshd are up."""
     before = target.sh(SCRIPT)
     assert give(target, lockout(seconds=600))["armed"]
@@ -122,7 +128,13 @@ for place in /etc /var/lib/holdfast; do
     rm -rf /tmp/copy
 done
 """
-FILL = "for place in /etc /var/lib/holdfast; do dd if=/dev/zero of=$place/filler bs=64k 2>/dev/null; cat /dev/zero > $place/rest 2>/dev/null; done; true"
+FILL = """
+for place in /etc /var/lib/holdfast; do
+    dd if=/dev/zero of=$place/filler bs=64k 2>/dev/null
+    cat /dev/zero > $place/rest 2>/dev/null
+done
+true
+"""
 EMPTY = "rm -f /etc/filler /etc/rest /var/lib/holdfast/filler /var/lib/holdfast/rest"
 
 
@@ -167,7 +179,9 @@ def test_confirm_races_revert(target: Target) -> None:
     outcomes = []
     for number in range(6):
         path = f"/etc/ssh/sshd_config.d/50-race-{number}.conf"
-        order = lockout(seconds=2, files=[file(path, "LogLevel INFO\n")], prune=[], units=[], tables={}, reload={}, validate=[])
+        order = lockout(
+            seconds=2, files=[file(path, "LogLevel INFO\n")], prune=[], units=[], tables={}, reload={}, validate=[]
+        )
         assert give(target, order)["armed"]
         time.sleep(1.75 + number * 0.05)
         confirmed = json.loads(target.host.exec([GUARD, "confirm", order["id"]], check=False).stdout)
@@ -182,7 +196,14 @@ def test_two_controllers_at_once(target: Target) -> None:
     """Of commits that start in the same moment one arms, the others are refused."""
     answers: list[dict[str, object]] = []
     orders = [
-        lockout(files=[file("/etc/ssh/sshd_config.d/50-x.conf", f"# {n}\n")], prune=[], units=[], tables={}, reload={}, validate=[])
+        lockout(
+            files=[file("/etc/ssh/sshd_config.d/50-x.conf", f"# {n}\n")],
+            prune=[],
+            units=[],
+            tables={},
+            reload={},
+            validate=[],
+        )
         for n in range(4)
     ]
     threads = [threading.Thread(target=lambda order=order: answers.append(give(target, order))) for order in orders]
@@ -201,9 +222,15 @@ def test_revoked_access_does_not_come_back(target: Target) -> None:
     alice = target.sh(f"cat {keys}/alice")
     assert target.ssh("bob", "true") == 0
     order = lockout(
-        files=[file(f"{keys}/oper", oper + "# changed\n"), file(f"{keys}/alice", alice.replace("AAAAC3", "AAAAC3Nza", 1))],
+        files=[
+            file(f"{keys}/oper", oper + "# changed\n"),
+            file(f"{keys}/alice", alice.replace("AAAAC3", "AAAAC3Nza", 1)),
+        ],
         prune=[f"{keys}/*"], units=[], tables={}, reload={}, validate=[],
-        accounts=[{"name": n, "groups": ["holdfast-ssh"], "shell": "/bin/bash", "expires": None, "password": "*"} for n in ("alice", "ci-blog", "rescue")],
+        accounts=[
+            {"name": name, "groups": ["holdfast-ssh"], "shell": "/bin/bash", "expires": None, "password": "*"}
+            for name in ("alice", "ci-blog", "rescue")
+        ],
         keep=[],
     )  # fmt: skip
     assert give(target, order)["armed"]  # the operator is undeclared in it as well, but runs it
@@ -219,7 +246,9 @@ def test_a_revert_that_cannot_finish_is_repeated(target: Target) -> None:
     """While another program holds the account databases the revert goes on trying; the door is open already."""
     before = target.sh(SCRIPT)
     assert give(target, lockout(accounts=None, seconds=3))["armed"]
-    target.sh("mv /usr/sbin/nft /usr/sbin/nft.away; printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/nft; chmod 755 /usr/sbin/nft")
+    target.sh(
+        "mv /usr/sbin/nft /usr/sbin/nft.away; printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/nft; chmod 755 /usr/sbin/nft"
+    )
     time.sleep(6)
     assert "trying again" in target.sh("cat /var/lib/holdfast/guard/log")
     assert "armed.json" in target.sh("ls /var/lib/holdfast/guard")

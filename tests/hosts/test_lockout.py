@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .attacks import ATTACKS, Attack
 from .condition import SCRIPT
 from .conftest import ROOT, Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PLAYBOOK = "tests/hosts/playbooks/attack.yml"
 SECONDS = 15  # the guard's time in these tests; a user's default is 60
@@ -31,7 +34,9 @@ def record(release: str, attack: Attack, seen: str, back: float) -> None:
     """Keep the result for the table in the docs."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     with RESULTS.open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps({"release": release, "attack": attack.name, "seen": seen, "login": round(back, 1)}) + "\n")
+        handle.write(
+            json.dumps({"release": release, "attack": attack.name, "seen": seen, "login": round(back, 1)}) + "\n"
+        )
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name.replace(" ", "-"))

@@ -20,4 +20,6 @@ def test_a_kept_connection_is_not_reused_for_a_namesake(target: Target, release:
         other = lab.start(HOST, release)
         bare = Target(other, inventory.write(tmp_path / "inventory", [other]))
         assert target.play("playbooks/site.yml", "--check").changed == 0
-        assert bare.play("playbooks/site.yml", "--check").changed > 0, "the bare namesake was taken for the hardened host"
+        assert bare.play("playbooks/site.yml", "--check").changed > 0, (
+            "the bare namesake was taken for the hardened host"
+        )

@@ -101,8 +101,9 @@ def example_address(pattern: str) -> str | None:
     return None
 
 
-def connections(names: list[str], groups: dict[str, list[str]], lines: list[tuple[str, int, str]],
-                address: str) -> list[dict[str, str]]:
+def connections(
+    names: list[str], groups: dict[str, list[str]], lines: list[tuple[str, int, str]], address: str
+) -> list[dict[str, str]]:
     """One connection for each account, and one for each account and Match condition that could treat it specially."""
     base = {"host": "outside.invalid", "addr": address, "laddr": "192.0.2.1", "lport": "22"}
     wanted = [{"user": name, **base} for name in names]
@@ -126,8 +127,12 @@ def connections(names: list[str], groups: dict[str, list[str]], lines: list[tupl
             users += [one for one in patterns if "*" not in one and "?" not in one and one not in users]
         elif "group" in words:
             patterns = words["group"].split(",")
-            inside = {member for name, members in groups.items() for member in members
-                      if any(fnmatch.fnmatch(name, one) for one in patterns)}
+            inside = {
+                member
+                for name, members in groups.items()
+                for member in members
+                if any(fnmatch.fnmatch(name, one) for one in patterns)
+            }
             users = [name for name in names if name in inside]
         wanted += [{"user": name, **special} for name in users]
     seen: list[dict[str, str]] = []
@@ -193,8 +198,11 @@ def authorized_keys(accounts: list[dict[str, Any]], answers: list[dict[str, Any]
                 path = pattern.replace("%%", "\0").replace("%u", name).replace("%h", home).replace("%U", uid)
                 path = path.replace("\0", "%")
                 wanted[(name, path if path.startswith("/") else os.path.join(home, path))] = None
-    return [{"account": name, "path": path, "stat": stat(path), "keys": key_lines(path)}
-            for name, path in wanted if os.path.exists(path)]
+    return [
+        {"account": name, "path": path, "stat": stat(path), "keys": key_lines(path)}
+        for name, path in wanted
+        if os.path.exists(path)
+    ]
 
 
 def password_kind(field: str) -> str:
@@ -220,12 +228,19 @@ def accounts_of_host() -> list[dict[str, Any]]:
         entry = shadow.get(one.pw_name)
         fields = entry or []
         kind = password_kind(fields[1]) if fields else password_kind(one.pw_passwd.replace("x", "*", 1))
-        found.append({
-            "name": one.pw_name, "uid": one.pw_uid, "gid": one.pw_gid, "home": one.pw_dir, "shell": one.pw_shell,
-            "password": kind, "in_shadow": entry is not None,
-            "max_days": int(fields[4]) if fields and fields[4].isdigit() else None,
-            "expires": int(fields[7]) if fields and fields[7].isdigit() else None,
-        })
+        found.append(
+            {
+                "name": one.pw_name,
+                "uid": one.pw_uid,
+                "gid": one.pw_gid,
+                "home": one.pw_dir,
+                "shell": one.pw_shell,
+                "password": kind,
+                "in_shadow": entry is not None,
+                "max_days": int(fields[4]) if fields and fields[4].isdigit() else None,
+                "expires": int(fields[7]) if fields and fields[7].isdigit() else None,
+            }
+        )
     return found
 
 
@@ -269,8 +284,15 @@ def listeners() -> list[dict[str, Any]]:
             address, _, interface = address.partition("%")
             interface = interface.rstrip("]")
         program = line.partition('users:(("')[2].partition('"')[0]
-        found.append({"proto": words[0], "address": address.strip("[]"), "interface": interface,
-                      "port": int(port) if port.isdigit() else 0, "program": program})
+        found.append(
+            {
+                "proto": words[0],
+                "address": address.strip("[]"),
+                "interface": interface,
+                "port": int(port) if port.isdigit() else 0,
+                "program": program,
+            }
+        )
     return found
 
 
@@ -304,8 +326,11 @@ def json_of(argv: list[str]) -> Any:
 def smallest_modulus(options: dict[str, list[str]]) -> int | None:
     """Size in bits of the smallest group in sshd's moduli file; None without one."""
     path = options.get("modulifile", ["/etc/ssh/moduli"])[0]
-    sizes = [int(words[4]) + 1 for words in (line.split() for line in read(path).splitlines())
-             if len(words) >= 7 and words[4].isdigit()]
+    sizes = [
+        int(words[4]) + 1
+        for words in (line.split() for line in read(path).splitlines())
+        if len(words) >= 7 and words[4].isdigit()
+    ]
     return min(sizes) if sizes else None
 
 
@@ -314,9 +339,15 @@ def host_keys(options: dict[str, list[str]]) -> list[dict[str, Any]]:
     found = []
     for path in options.get("hostkey", []):
         words = run(["ssh-keygen", "-l", "-f", path])[1].split()
-        found.append({"path": path, "stat": stat(path), "bits": int(words[0]) if words else 0,
-                      "fingerprint": words[1] if len(words) > 1 else "",
-                      "type": words[-1].strip("()") if words else ""})
+        found.append(
+            {
+                "path": path,
+                "stat": stat(path),
+                "bits": int(words[0]) if words else 0,
+                "fingerprint": words[1] if len(words) > 1 else "",
+                "type": words[-1].strip("()") if words else "",
+            }
+        )
     return found
 
 
@@ -341,22 +372,43 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     plain = answers[0]["options"] if answers else {}
     files = ours.result()
     state = units(["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target", *files])
-    login_defs = dict(line.split()[:2] for line in read("/etc/login.defs").splitlines()
-                      if line.strip() and not line.startswith("#") and len(line.split()) > 1)
+    login_defs = dict(
+        line.split()[:2]
+        for line in read("/etc/login.defs").splitlines()
+        if line.strip() and not line.startswith("#") and len(line.split()) > 1
+    )
     return {
-        "today": int(time.time() // 86400), "clock": time.time(),
-        "release": dict(line.replace('"', "").split("=", 1) for line in read("/etc/os-release").splitlines()
-                        if "=" in line),
-        "uid_min": int(login_defs.get("UID_MIN", 1000)), "uid_max": int(login_defs.get("UID_MAX", 60000)),
-        "accounts": accounts, "groups": groups, "shells": read("/etc/shells").split(),
-        "sshd": answers, "sshd_lines": [list(one) for one in lines if one[2].lower().startswith(("match", "include"))],
-        "authorized_keys": authorized_keys(accounts, answers), "host_keys": host_keys(plain),
-        "authorized_keys_d": stat("/etc/ssh/authorized_keys.d"), "smallest_modulus": smallest_modulus(plain),
-        "sudo": rights, "sudoers": cvt.result(), "visudo": list(visudo.result()),
-        "nft": nft.result(), "listeners": listening.result(), "units": state, "unit_files": files,
+        "today": int(time.time() // 86400),
+        "clock": time.time(),
+        "release": dict(
+            line.replace('"', "").split("=", 1) for line in read("/etc/os-release").splitlines() if "=" in line
+        ),
+        "uid_min": int(login_defs.get("UID_MIN", 1000)),
+        "uid_max": int(login_defs.get("UID_MAX", 60000)),
+        "accounts": accounts,
+        "groups": groups,
+        "shells": read("/etc/shells").split(),
+        "sshd": answers,
+        "sshd_lines": [list(one) for one in lines if one[2].lower().startswith(("match", "include"))],
+        "authorized_keys": authorized_keys(accounts, answers),
+        "host_keys": host_keys(plain),
+        "authorized_keys_d": stat("/etc/ssh/authorized_keys.d"),
+        "smallest_modulus": smallest_modulus(plain),
+        "sudo": rights,
+        "sudoers": cvt.result(),
+        "visudo": list(visudo.result()),
+        "nft": nft.result(),
+        "listeners": listening.result(),
+        "units": state,
+        "unit_files": files,
         "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),
         "guard_timers": run(["systemctl", "list-units", "--no-legend", "--plain", "holdfast-guard-*.timer"])[1].split(),
-        "group_passwords": [line.split(":")[0] for line in read("/etc/gshadow").splitlines()
-                            if password_kind(([*line.split(":"), "*"])[1]) == "usable"],
-        "addresses": json_of(["ip", "-j", "address"]) or [], "source": source, "took": time.time() - started,
+        "group_passwords": [
+            line.split(":")[0]
+            for line in read("/etc/gshadow").splitlines()
+            if password_kind(([*line.split(":"), "*"])[1]) == "usable"
+        ],
+        "addresses": json_of(["ip", "-j", "address"]) or [],
+        "source": source,
+        "took": time.time() - started,
     }

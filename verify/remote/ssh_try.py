@@ -17,31 +17,50 @@ from typing import Any
 def attempt(folder: str, params: dict[str, Any]) -> dict[str, Any]:
     """One login: {entered, methods, text, rc}. `entered` is true when a command ran on the host."""
     options = {
-        "BatchMode": "no", "ConnectTimeout": "8", "ConnectionAttempts": "1",
-        "ControlMaster": "no", "ControlPath": "none", "IdentitiesOnly": "yes", "IdentityAgent": "none",
-        "NumberOfPasswordPrompts": "1", "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no",
-        "UserKnownHostsFile": f"{folder}/known_hosts", "GlobalKnownHostsFile": "none",
-        "HostKeyAlias": params["alias"], "PreferredAuthentications": "publickey,keyboard-interactive,password",
+        "BatchMode": "no",
+        "ConnectTimeout": "8",
+        "ConnectionAttempts": "1",
+        "ControlMaster": "no",
+        "ControlPath": "none",
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "NumberOfPasswordPrompts": "1",
+        "StrictHostKeyChecking": "yes",
+        "UpdateHostKeys": "no",
+        "UserKnownHostsFile": f"{folder}/known_hosts",
+        "GlobalKnownHostsFile": "none",
+        "HostKeyAlias": params["alias"],
+        "PreferredAuthentications": "publickey,keyboard-interactive,password",
     }
     argv = ["ssh", "-F", "none", "-T", "-p", str(params["port"]), "-l", params["user"]]
     argv += ["-i", f"{folder}/key"]
     for key, value in options.items():
         argv += ["-o", f"{key}={value}"]
     argv += [params["address"], "echo", "holdfast-entered"]
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": folder, "LC_ALL": "C",
-                   # echo answers the prompt with the prompt itself: a password that nobody has.
-                   "SSH_ASKPASS": "/bin/echo", "SSH_ASKPASS_REQUIRE": "force"}
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": folder,
+        "LC_ALL": "C",
+        # echo answers the prompt with the prompt itself: a password that nobody has.
+        "SSH_ASKPASS": "/bin/echo",
+        "SSH_ASKPASS_REQUIRE": "force",
+    }
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=25, check=False, env=environment,
-                              stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            argv, capture_output=True, timeout=25, check=False, env=environment, stdin=subprocess.DEVNULL
+        )
     except FileNotFoundError:
         return {"entered": False, "methods": [], "text": "there is no ssh client here", "rc": 127}
     except subprocess.TimeoutExpired:
         return {"entered": False, "methods": [], "text": "no answer within 25 s", "rc": 124}
     text = done.stderr.decode(errors="replace").strip()
     methods = re.findall(r"Permission denied \(([a-z,-]+)\)", text)
-    return {"entered": b"holdfast-entered" in done.stdout, "methods": methods[-1].split(",") if methods else [],
-            "text": text[-600:], "rc": done.returncode}
+    return {
+        "entered": b"holdfast-entered" in done.stdout,
+        "methods": methods[-1].split(",") if methods else [],
+        "text": text[-600:],
+        "rc": done.returncode,
+    }
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:

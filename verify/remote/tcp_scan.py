@@ -29,7 +29,10 @@ def open_files(most: int = 16000) -> int:
 
 
 def scan(  # noqa: C901, PLR0912  # one loop over sockets, and every outcome of each has its line
-    address: str, ports: list[int], seconds: float, room: int,
+    address: str,
+    ports: list[int],
+    seconds: float,
+    room: int,
 ) -> dict[int, str]:
     """Ports that answered: {port: 'open' or 'refused'}. Raises OSError when the address cannot be reached at all."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -107,8 +110,12 @@ def one(params: dict[str, Any], address: str) -> dict[str, Any]:
         found.update(scan(address, [port for port in params.get("again", []) if port not in found], 1.8, room))
     except OSError as error:
         return {"error": str(error), "found": {}, "source": "", "took": time.monotonic() - began}
-    return {"error": "", "found": {str(port): found[port] for port in sorted(found)}, "source": source,
-            "took": round(time.monotonic() - began, 1)}
+    return {
+        "error": "",
+        "found": {str(port): found[port] for port in sorted(found)},
+        "source": source,
+        "took": round(time.monotonic() - began, 1),
+    }
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:

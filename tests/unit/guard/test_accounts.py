@@ -66,7 +66,9 @@ def test_undeclared_people_are_locked_and_expired_and_others_left_alone() -> Non
 
 def test_the_account_ends_the_day_after_its_last_one() -> None:
     plan = accounts.Plan(order("root", OPER))
-    assert shadow_of(plan.after["shadow"], "oper")[7] == "21000"  # $(date -ud 2027-07-01 +%s) / 86400: the first day on which it is closed
+    assert (
+        shadow_of(plan.after["shadow"], "oper")[7] == "21000"
+    )  # $(date -ud 2027-07-01 +%s) / 86400: the first day on which it is closed
 
 
 def test_memberships_become_exactly_the_declared_ones() -> None:

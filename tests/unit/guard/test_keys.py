@@ -17,7 +17,7 @@ def order(**files: str) -> dict[str, Any]:
 
 def test_a_revoked_key_is_left_out_of_the_old_file() -> None:
     finals = keys.Finals(order(alice=ALICE))
-    old = f"{ALICE}\nfrom=\"10.0.0.0/8\" {OLD}\n# note\n".encode()
+    old = f'{ALICE}\nfrom="10.0.0.0/8" {OLD}\n# note\n'.encode()
     assert finals.instead(f"{HERE}/alice", old) == f"{ALICE}\n# note\n".encode()
 
 
@@ -39,5 +39,3 @@ def test_options_before_the_key_are_skipped() -> None:
     line = 'restrict,from="192.0.2.0/24" sk-ssh-ed25519@openssh.com AAAAGnNrLXNz alice yubikey'
     assert keys.blob_of(line) == "AAAAGnNrLXNz"
     assert keys.blob_of("# ssh-ed25519 is the type to use") is None
-
-

@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import rescue
 import sysctl
 import tables
 import units
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,7 +28,11 @@ def state(load: str = "loaded", active: str = "inactive", file: str = "disabled"
     [
         ({"enabled": True, "active": True}, state(), [["enable", "u"], ["start", "u"]]),
         ({"enabled": True, "active": True}, state(active="active", file="enabled"), []),
-        ({"enabled": False, "active": False}, state(active="active", file="enabled"), [["stop", "u"], ["disable", "u"]]),
+        (
+            {"enabled": False, "active": False},
+            state(active="active", file="enabled"),
+            [["stop", "u"], ["disable", "u"]],
+        ),
         ({"enabled": False, "active": False}, state("not-found", file=""), []),
         ({"masked": True}, state("not-found", file=""), [["mask", "u"]]),
         ({"masked": True}, state("masked", file="masked"), []),
@@ -59,7 +65,9 @@ def test_the_shell_script_brings_files_back(tmp_path: Path) -> None:
         "accounts": {}, "tables": [], "units": {}, "sysctl": {},
     }  # fmt: skip
     text = rescue.script(saved)
-    cut = "\n".join(line for line in text.splitlines() if str(tmp_path) in line or line.startswith(("back", "    if", "}")))
+    cut = "\n".join(
+        line for line in text.splitlines() if str(tmp_path) in line or line.startswith(("back", "    if", "}"))
+    )
     for _ in range(2):
         subprocess.run(["/bin/sh", "-eu"], input=cut, text=True, check=True)
         assert (tmp_path / "a").read_text() == "old"

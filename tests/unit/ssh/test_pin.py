@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import ModuleType
     from pathlib import Path
+    from types import ModuleType
 
 OLD, NEW = "ssh-rsa AAAAold", "ssh-ed25519 AAAAnew"
 

@@ -17,30 +17,50 @@ TODAY = dt.date(2026, 11, 24)
 
 
 def person(name: str, until: str, *kinds: str, on: tuple[str, ...] = ("web1",), **more: Any) -> dict[str, Any]:
-    return {"name": name, "until": until, "keys": [{"fingerprint": f"SHA256:{name}"}],
-            "rights": [{"kind": kind, "value": True, "on": list(on)} for kind in kinds], **more}
+    return {
+        "name": name,
+        "until": until,
+        "keys": [{"fingerprint": f"SHA256:{name}"}],
+        "rights": [{"kind": kind, "value": True, "on": list(on)} for kind in kinds],
+        **more,
+    }
 
 
 @pytest.fixture
 def expected(tmp_path: Path) -> Expected:
     data = {
-        "operator": "alice", "policy": {"access": {"keep_accounts": ["legacy"]}, "ssh": {}},
+        "operator": "alice",
+        "policy": {"access": {"keep_accounts": ["legacy"]}, "ssh": {}},
         "people": [
-            person("alice", "2027-01-01", "admin", sudo="password"), person("bob", "2026-11-24", "login"),
-            person("carol", "2026-11-23", "admin"), person("dave", "2027-01-01", "admin", on=("db1",)),
+            person("alice", "2027-01-01", "admin", sudo="password"),
+            person("bob", "2026-11-24", "login"),
+            person("carol", "2026-11-23", "admin"),
+            person("dave", "2027-01-01", "admin", on=("db1",)),
         ],
         "services": [
-            {"name": "blog", "hosts": ["web1"], "listen": [{"port": 8001, "network": "backend", "from": ["db"]},
-                                                           {"port": 51820, "proto": "udp"}]},
+            {
+                "name": "blog",
+                "hosts": ["web1"],
+                "listen": [{"port": 8001, "network": "backend", "from": ["db"]}, {"port": 51820, "proto": "udp"}],
+            },
             {"name": "shop", "hosts": ["db1"], "edge": {"hosts": ["web1"]}, "listen": []},
         ],
         "hosts": {
-            "web1": {"address": "203.0.113.1", "ssh": {"port": 2222, "sources": ["198.51.100.0/24"]},
-                     "console": "rescue", "groups": ["web"],
-                     "networks": [{"name": "public", "interface": "eth0"},
-                                  {"name": "backend", "interface": "eth1", "addresses": ["10.0.0.1"]}]},
-            "db1": {"address": "db.example.org", "networks": [{"name": "backend", "interface": "eth1",
-                                                               "addresses": ["10.0.0.2"]}], "groups": ["db"]},
+            "web1": {
+                "address": "203.0.113.1",
+                "ssh": {"port": 2222, "sources": ["198.51.100.0/24"]},
+                "console": "rescue",
+                "groups": ["web"],
+                "networks": [
+                    {"name": "public", "interface": "eth0"},
+                    {"name": "backend", "interface": "eth1", "addresses": ["10.0.0.1"]},
+                ],
+            },
+            "db1": {
+                "address": "db.example.org",
+                "networks": [{"name": "backend", "interface": "eth1", "addresses": ["10.0.0.2"]}],
+                "groups": ["db"],
+            },
         },
     }
     path = tmp_path / "resolved.json"
@@ -61,18 +81,28 @@ def test_people(expected: Expected) -> None:
 
 def test_doors(expected: Expected) -> None:
     assert {(one.name, one.network) for one in expected.listens} == {
-        ("2222/tcp", "public"), ("8001/tcp", "backend"), ("51820/udp", "public"),
-        ("80/tcp", "public"), ("443/tcp", "public")}
+        ("2222/tcp", "public"),
+        ("8001/tcp", "backend"),
+        ("51820/udp", "public"),
+        ("80/tcp", "public"),
+        ("443/tcp", "public"),
+    }
     assert {one.port for one in expected.public("tcp")} == {2222, 80, 443}
     assert expected.declared("tcp", 8001)[0].sources == ("10.0.0.2",)
     assert expected.inner_interfaces == {"eth1": "backend"}
 
 
-@pytest.mark.parametrize(("sources", "address", "wanted"), [
-    (("any",), "192.0.2.1", True), (("198.51.100.0/24",), "198.51.100.9", True),
-    (("198.51.100.0/24",), "192.0.2.1", False), (("2001:db8::/32",), "2001:db8::1", True),
-    (("2001:db8::/32",), "192.0.2.1", False), (("any",), "", False),
-])
+@pytest.mark.parametrize(
+    ("sources", "address", "wanted"),
+    [
+        (("any",), "192.0.2.1", True),
+        (("198.51.100.0/24",), "198.51.100.9", True),
+        (("198.51.100.0/24",), "192.0.2.1", False),
+        (("2001:db8::/32",), "2001:db8::1", True),
+        (("2001:db8::/32",), "192.0.2.1", False),
+        (("any",), "", False),
+    ],
+)
 def test_sources(sources: tuple[str, ...], address: str, wanted: bool) -> None:
     assert admits(sources, address) is wanted
 

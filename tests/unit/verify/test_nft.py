@@ -10,10 +10,17 @@ from verify.nft import Ruleset
 
 BASE: list[dict[str, dict[str, Any]]] = [
     {"chain": {"family": "inet", "table": "t", "name": "input", "hook": "input", "policy": "drop"}},
-        {"chain": {"family": "inet", "table": "t", "name": "below"}},
-        {"set": {"family": "inet", "table": "t", "name": "doors", "elem": [22, {"range": [8000, 8001]}]}},
-        {"map": {"family": "inet", "table": "t", "name": "verdicts",
-                 "elem": [[25, {"accept": None}], [26, {"drop": None}]]}}]
+    {"chain": {"family": "inet", "table": "t", "name": "below"}},
+    {"set": {"family": "inet", "table": "t", "name": "doors", "elem": [22, {"range": [8000, 8001]}]}},
+    {
+        "map": {
+            "family": "inet",
+            "table": "t",
+            "name": "verdicts",
+            "elem": [[25, {"accept": None}], [26, {"drop": None}]],
+        }
+    },
+]
 
 
 def dport(value: Any, protocol: str = "tcp") -> dict[str, Any]:
@@ -25,50 +32,83 @@ def meta(key: str, value: Any, kind: str = "meta") -> dict[str, Any]:
 
 
 def ruleset(*expressions: list[dict[str, Any]], chain: str = "input") -> Ruleset:
-    return Ruleset({"nftables": [*BASE, *({"rule": {"family": "inet", "table": "t", "chain": chain, "expr": list(one)}}
-                                          for one in expressions)]})
+    return Ruleset(
+        {
+            "nftables": [
+                *BASE,
+                *({"rule": {"family": "inet", "table": "t", "chain": chain, "expr": list(one)}} for one in expressions),
+            ]
+        }
+    )
 
 
 ACCEPT: dict[str, Any] = {"accept": None}
 
 
-@pytest.mark.parametrize(("expression", "ports"), [
-    ([dport(22), ACCEPT], {("tcp", 22, 22)}),
-    ([dport({"set": [80, 443]}), ACCEPT], {("tcp", 80, 80), ("tcp", 443, 443)}),
-    ([dport({"range": [1, 65535]}), ACCEPT], {("tcp", 1, 65535)}),
-    ([dport("@doors", "udp"), ACCEPT], {("udp", 22, 22), ("udp", 8000, 8001)}),
-    ([dport(53, "th"), ACCEPT], {("tcp", 53, 53), ("udp", 53, 53)}),
-    ([{"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "data": "@verdicts"}}], {("tcp", 25, 25)}),
-])
+@pytest.mark.parametrize(
+    ("expression", "ports"),
+    [
+        ([dport(22), ACCEPT], {("tcp", 22, 22)}),
+        ([dport({"set": [80, 443]}), ACCEPT], {("tcp", 80, 80), ("tcp", 443, 443)}),
+        ([dport({"range": [1, 65535]}), ACCEPT], {("tcp", 1, 65535)}),
+        ([dport("@doors", "udp"), ACCEPT], {("udp", 22, 22), ("udp", 8000, 8001)}),
+        ([dport(53, "th"), ACCEPT], {("tcp", 53, 53), ("udp", 53, 53)}),
+        (
+            [{"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "data": "@verdicts"}}],
+            {("tcp", 25, 25)},
+        ),
+    ],
+)
 def test_ports(expression: list[dict[str, Any]], ports: set[tuple[str, int, int]]) -> None:
     (accept,) = ruleset(expression).accepts("input")
     assert accept.ports == ports
     assert not accept.harmless
 
 
-@pytest.mark.parametrize("expression", [
-    [ACCEPT], [meta("iifname", "eth0"), ACCEPT], [meta("l4proto", "tcp"), ACCEPT],
-    [meta("state", ["established", "new"], "ct"), ACCEPT],
-])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        [ACCEPT],
+        [meta("iifname", "eth0"), ACCEPT],
+        [meta("l4proto", "tcp"), ACCEPT],
+        [meta("state", ["established", "new"], "ct"), ACCEPT],
+    ],
+)
 def test_wide_rules_are_not_harmless(expression: list[dict[str, Any]]) -> None:
     (accept,) = ruleset(expression).accepts("input")
     assert not accept.ports
     assert not accept.harmless
 
 
-@pytest.mark.parametrize("expression", [
-    [meta("iif", "lo"), ACCEPT], [meta("state", ["established", "related"], "ct"), ACCEPT],
-    [meta("l4proto", {"set": ["icmp", "ipv6-icmp"]}), ACCEPT],
-])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        [meta("iif", "lo"), ACCEPT],
+        [meta("state", ["established", "related"], "ct"), ACCEPT],
+        [meta("l4proto", {"set": ["icmp", "ipv6-icmp"]}), ACCEPT],
+    ],
+)
 def test_harmless_rules(expression: list[dict[str, Any]]) -> None:
     assert ruleset(expression).accepts("input")[0].harmless
 
 
 def test_what_leads_to_a_chain_counts() -> None:
-    found = Ruleset({"nftables": [
-        *BASE, {"rule": {"family": "inet", "table": "t", "chain": "input",
-                         "expr": [dport(22), {"jump": {"target": "below"}}]}},
-        {"rule": {"family": "inet", "table": "t", "chain": "below", "expr": [ACCEPT]}}]}).accepts("input")
+    found = Ruleset(
+        {
+            "nftables": [
+                *BASE,
+                {
+                    "rule": {
+                        "family": "inet",
+                        "table": "t",
+                        "chain": "input",
+                        "expr": [dport(22), {"jump": {"target": "below"}}],
+                    }
+                },
+                {"rule": {"family": "inet", "table": "t", "chain": "below", "expr": [ACCEPT]}},
+            ]
+        }
+    ).accepts("input")
     assert [one.ports for one in found] == [{("tcp", 22, 22)}]
 
 

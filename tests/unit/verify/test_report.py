@@ -17,20 +17,38 @@ from verify.report import junit
 ROOT = Path(__file__).parents[3]
 
 DATA: dict[str, Any] = {
-    "date": "2026-11-24T01:00:00+00:00", "duration": 25.0, "catalogue": "ab" * 32, "operator": "alice",
+    "date": "2026-11-24T01:00:00+00:00",
+    "duration": 25.0,
+    "catalogue": "ab" * 32,
+    "operator": "alice",
     "outsider": True,
-    "summary": {"passed": 1, "failed": 1, "not applicable": 1}, "problems": [],
-    "hosts": [{
-        "name": "web1", "address": "203.0.113.1", "release": "Debian", "notes": ["a <note>"],
-        "summary": {"passed": 1, "failed": 1, "not applicable": 1},
-        "promises": [
-            {"promise": promise, "title": f"Promise {promise}", "outcome": outcome, "duration": 1.0,
-             "checks": [{"name": "check", "says": "A check", "outcome": outcome, "detail": detail, "duration": 1.0}]}
-            for promise, outcome, detail in (
-                ("one", "passed", ""), ("two", "failed", "found <script> & \x1b[31mred"),
-                ("three", "not applicable", "no UDP"))
-        ],
-    }],
+    "summary": {"passed": 1, "failed": 1, "not applicable": 1},
+    "problems": [],
+    "hosts": [
+        {
+            "name": "web1",
+            "address": "203.0.113.1",
+            "release": "Debian",
+            "notes": ["a <note>"],
+            "summary": {"passed": 1, "failed": 1, "not applicable": 1},
+            "promises": [
+                {
+                    "promise": promise,
+                    "title": f"Promise {promise}",
+                    "outcome": outcome,
+                    "duration": 1.0,
+                    "checks": [
+                        {"name": "check", "says": "A check", "outcome": outcome, "detail": detail, "duration": 1.0}
+                    ],
+                }
+                for promise, outcome, detail in (
+                    ("one", "passed", ""),
+                    ("two", "failed", "found <script> & \x1b[31mred"),
+                    ("three", "not applicable", "no UDP"),
+                )
+            ],
+        }
+    ],
 }
 
 
@@ -54,10 +72,25 @@ def suite(tmp_path: Path, data: Any, *more: str) -> subprocess.CompletedProcess[
     (tmp_path / "resolved.json").write_text(json.dumps(data))
     (tmp_path / "ssh_config").write_text("Host *\n  HostName 127.0.0.1\n  Port 1\n  BatchMode yes\n")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=no",
-         f"--catalogue={tmp_path}/resolved.json", f"--ssh-config={tmp_path}/ssh_config",
-         f"--report={tmp_path}/report", *more],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-q",
+            "--tb=no",
+            f"--catalogue={tmp_path}/resolved.json",
+            f"--ssh-config={tmp_path}/ssh_config",
+            f"--report={tmp_path}/report",
+            *more,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 EMPTY: dict[str, Any] = {"people": [], "services": [], "policy": {}, "hosts": {}}
@@ -81,8 +114,12 @@ def test_no_promise_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_host_that_does_not_answer_keeps_no_promise(tmp_path: Path) -> None:
-    done = suite(tmp_path, {**EMPTY, "hosts": {"web1": {"address": "127.0.0.1"}}}, "verify/test_passwords.py",
-                 "verify/test_guard.py")
+    done = suite(
+        tmp_path,
+        {**EMPTY, "hosts": {"web1": {"address": "127.0.0.1"}}},
+        "verify/test_passwords.py",
+        "verify/test_guard.py",
+    )
     assert done.returncode == 1
     data = json.loads((tmp_path / "report/results.json").read_text())
     assert data["summary"] == {"passed": 0, "failed": 2, "not applicable": 0}

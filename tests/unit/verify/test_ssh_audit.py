@@ -11,8 +11,14 @@ from verify.outside import QUANTUM, objections, unmet
 def audit(*kex: tuple[str, dict[str, list[str]]], **more: Any) -> dict[str, Any]:
     data = {kind: [{"algorithm": "good", "notes": {}}] for kind in ("key", "enc", "mac")}
     data["kex"] = [{"algorithm": name, "notes": notes} for name, notes in kex]
-    return {"out": f"noise\n{json.dumps(data)}", "text": "", "policy_kex": ["curve25519-sha256"], "errors": [],
-            "passed": True, **more}
+    return {
+        "out": f"noise\n{json.dumps(data)}",
+        "text": "",
+        "policy_kex": ["curve25519-sha256"],
+        "errors": [],
+        "passed": True,
+        **more,
+    }
 
 
 def test_clean() -> None:
@@ -37,8 +43,11 @@ def test_seeing_nothing_is_a_problem() -> None:
 
 
 def test_policy() -> None:
-    error = {"mismatched_field": "Key exchanges", "expected_required": ["sntrup761x25519-sha512", "curve25519-sha256"],
-             "actual": ["sntrup761x25519-sha512"]}
+    error = {
+        "mismatched_field": "Key exchanges",
+        "expected_required": ["sntrup761x25519-sha512", "curve25519-sha256"],
+        "actual": ["sntrup761x25519-sha512"],
+    }
     assert unmet(audit(errors=[error], passed=False)) == []
     assert unmet(audit(errors=[{**error, "actual": ["curve25519-sha256"]}], passed=False))
     assert unmet(audit(errors=[{**error, "mismatched_field": "MACs"}], passed=False))

@@ -29,11 +29,11 @@ from host import (
     STATE,
     STORE,
     GuardError,
+    blank_report,
     checkpoint,
     log,
     must,
     read_state,
-    blank_report,
     run,
     sync_directory,
     transition,
@@ -130,9 +130,8 @@ def commit(order: dict[str, Any]) -> dict[str, Any]:
             _swap(change)
         except (OSError, GuardError) as error:
             problems = revert.put_back(saved, f"the commit failed: {error}")
-            raise GuardError(
-                f"{error}; the host put itself back{' except ' if problems else ''}{'; '.join(problems)}"
-            ) from error
+            rest = f" except {'; '.join(problems)}; it goes on trying" if problems else ""
+            raise GuardError(f"{error}; the host put itself back{rest}") from error
         log(f"{order['id']} armed for {order['seconds']} s by {order['who']}: {'; '.join(answer['did'])}")
     checkpoint("armed")
     return {**answer, "armed": order["id"], "reverted": False}
@@ -193,7 +192,7 @@ def _save(change: Change) -> dict[str, Any]:
         write_durably(STATE, json.dumps(state).encode())
     except (OSError, GuardError) as error:
         files.sweep({d for d in directories | set(made) if os.path.isdir(d)})
-        accounts.drop_twins({name: None for name in change.accounts.changed})
+        accounts.drop_twins(dict.fromkeys(change.accounts.changed))
         for directory in reversed(made):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
@@ -221,7 +220,8 @@ def _arm(state: dict[str, Any]) -> None:
         os.mkdir(f"{RUN}/{ident}", 0o700)
         os.chown(f"{RUN}/{ident}", pwd.getpwnam(state["login_as"]).pw_uid, -1)
         must(
-            "systemd-run", "--quiet", f"--unit={ABORT_UNIT}", "--collect", f"--path-property=PathExists={RUN}/{ident}/now",
+            "systemd-run", "--quiet", f"--unit={ABORT_UNIT}", "--collect",
+            f"--path-property=PathExists={RUN}/{ident}/now",
             "--property=IgnoreOnIsolate=yes", *service[:4], f"{PROGRAM}-revert", ident, "the fresh login failed",
         )  # fmt: skip
     except (OSError, GuardError, KeyError) as error:

@@ -10,8 +10,22 @@ from typing import Any
 import accounts
 import files
 import tables
-from host import ABORT_UNIT, LAST, REVERT_UNIT, RUN, STATE, STORE, GuardError, checkpoint, log, read_state, run
-from host import sync_directory, transition, unlink
+from host import (
+    ABORT_UNIT,
+    LAST,
+    REVERT_UNIT,
+    RUN,
+    STATE,
+    STORE,
+    GuardError,
+    checkpoint,
+    log,
+    read_state,
+    run,
+    sync_directory,
+    transition,
+    unlink,
+)
 
 
 def last_revert() -> dict[str, Any]:
