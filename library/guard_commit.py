@@ -11,7 +11,8 @@ description:
     happens.
   - Otherwise the change is rehearsed, the old state saved, a revert armed, the change swapped in and reloaded, sshd
     seen to listen, and a fresh login made as the account and on the port of the next run. Only that login's
-    C(confirm) keeps the change. A login that is refused for good makes the host put itself back at once; no login at all, after
+    C(confirm) keeps the change. A login that is refused for good makes the host put itself back at once; no login at
+    all, after
     O(seconds).
   - In check mode it says what would happen, and rehearses it.
 author: [holdfast]
