@@ -48,7 +48,7 @@ def test_attack(target: Target, release: str, attack: Attack, tmp_path: Path) ->
     extra: dict[str, object] = {"attack_stage": attack.stage, "attack_seconds": SECONDS, "attack_login": attack.login}
     if attack.expired:
         extra["attack_stage"] = {"files": []}
-        extra["attack_expired"] = "oper"
+        extra["attack_changes"] = {"expires": "2020-01-01"}
     orders = tmp_path / "attack.json"
     orders.write_text(json.dumps(extra), encoding="utf-8")
     began = time.monotonic()
