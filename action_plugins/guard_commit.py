@@ -127,7 +127,8 @@ class ActionModule(ActionBase):
         for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
             for key in ("files", "prune", "validate", "units"):
                 order[key] += concern[key]
-            order["tables"].update(dict.fromkeys(concern["tables"], concern["reload"][0]))
+            for table in concern["tables"]:
+                order["tables"][table] = concern["reload"][0]
             order["sysctl"].update({key: str(value) for key, value in concern["sysctl"].items()})
             owned = [entry["path"] for entry in concern["files"]] + list(concern["prune"])
             for unit in concern["reload"]:
