@@ -257,6 +257,16 @@ def test_a_revert_that_cannot_finish_is_repeated(target: Target) -> None:
     assert target.sh(SCRIPT) == before
 
 
+def test_a_job_that_pulls_in_sysinit_is_no_boot(target: Target) -> None:
+    """Starting any unit looks at the boot unit again, whose condition holds by now; the commit stays armed."""
+    order = lockout(seconds=20)
+    assert give(target, order)["armed"]
+    target.sh("systemctl restart systemd-logind; systemctl start sysinit.target; sleep 1")
+    assert "armed.json" in target.sh("ls /var/lib/holdfast/guard")
+    target.host.exec([GUARD, "revert", order["id"]])
+    wait_until_back(target)
+
+
 def test_isolate_does_not_remove_the_timer(target: Target) -> None:
     """`systemctl isolate` silently removes transient timers that were not told to stay."""
     assert give(target, lockout(seconds=5))["armed"]

@@ -12,12 +12,13 @@ Answers are JSON. Exit code 0: done; 1: refused, nothing half done; 75: not whol
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import confirm as confirming
 import revert as reverting
 from commit import commit
-from host import GuardError, log, read_state, reply, transition, uptime
+from host import RUN, GuardError, log, read_state, reply, transition, uptime
 
 TRY_AGAIN = 75
 
@@ -27,6 +28,9 @@ def revert(ident: str | None, why: str, *, booting: bool = False) -> None:
     with transition():
         state = read_state()
         if not state or ident not in (None, state["id"]):
+            reply(reverted=False)
+        if booting and os.path.isdir(f"{RUN}/{state['id']}"):
+            # No boot, which empties /run, but a job that pulled in sysinit.target: the timer goes on.
             reply(reverted=False)
         if problems := reverting.put_back(state, why, booting=booting):
             print(json.dumps({"failed": True, "msg": "; ".join(problems)}))

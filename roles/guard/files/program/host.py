@@ -35,7 +35,7 @@ class GuardError(Exception):
     """A refusal: nothing was left half done, and the message says what to mend."""
 
 
-def run(*argv: str, stdin: bytes | None = None, seconds: float = 60) -> tuple[int, str]:
+def run(*argv: str, stdin: bytes | None = None, seconds: float = 30) -> tuple[int, str]:
     """Run a command; return its exit code and everything that it printed."""
     try:
         done = subprocess.run(
