@@ -159,7 +159,8 @@ def write(
     _dump(variables / "policy.yml", {"policy": dict(policy) if policy is not None else {}})
     _dump(
         variables / "connection.yml",
-        {"ansible_ssh_private_key_file": "{{ inventory_dir }}/keys/" + OPERATOR, **(extra or {})},
+        # An absolute path: the implicit localhost has no inventory_dir.
+        {"ansible_ssh_private_key_file": str(keys[OPERATOR]), **(extra or {})},
     )
     _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes}}, private=True)
     for entry in hosts:
