@@ -1,8 +1,9 @@
-"""Commands of the lab: `python -m lab check|demo|demo-down|bench|up|down|shell-of …`."""
+"""Commands of the lab: `python -m lab check|demo|demo-down|bench|images|up|plan|down`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def main(arguments: list[str]) -> int:
     up.add_argument("lab")
     up.add_argument("hosts", nargs="+")
     up.add_argument("--inventory", type=Path, help="where to write it (default: .holdfast/lab/LAB)")
+    planned = commands.add_parser(
+        "plan", help="start hosts as a plan (JSON) on standard input says: plan LAB INVENTORY"
+    )
+    planned.add_argument("lab")
+    planned.add_argument("inventory", type=Path, help="where to write the inventory")
     down = commands.add_parser("down", help="remove a lab")
     down.add_argument("lab")
     chosen = parser.parse_args(arguments)
@@ -59,12 +65,16 @@ def run(chosen: argparse.Namespace) -> int:
     lab = hosts.Lab(chosen.lab)
     if chosen.command == "down":
         lab.down()
-        return 0
-    running = []
-    for word in chosen.hosts:
-        name, _, release = word.partition(":")
-        running.append(lab.find(name) or lab.start(name, release or "trixie"))
-    print(inventory.write(chosen.inventory or lab.directory, running).path)
+    elif chosen.command == "plan":
+        from lab import plan  # noqa: PLC0415
+
+        print(plan.start(lab, json.load(sys.stdin), chosen.inventory).path)
+    else:
+        running = []
+        for word in chosen.hosts:
+            name, _, release = word.partition(":")
+            running.append(lab.find(name) or lab.start(name, release or "trixie"))
+        print(inventory.write(chosen.inventory or lab.directory, running).path)
     return 0
 
 
