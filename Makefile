@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tools lint unit test test-full demo demo-down verify bench docs pins format
+.PHONY: help setup setup-tools lint unit test test-full demo demo-down verify bench docs lockout-table pins format
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ test: setup ## All tests: lint, unit, render, molecule, real hosts
 
 test-full: setup ## All tests and the long forms of them
 	@$(PY) -m lab check full
+	@$(PY) tools/lockout_table.py
+
+lockout-table: setup-tools ## Write docs/how-to/lockout.md's table from the attacks that were last run
+	@$(PY) tools/lockout_table.py
 
 demo: setup ## Watch a bare Debian 13 host become a hardened one
 	@$(PY) -m lab demo
@@ -48,7 +52,7 @@ bench: setup ## Measure what a run costs; writes docs/bench.md
 	@$(PY) -m lab bench
 
 docs: setup-tools ## Generate the reference pages
-	@if [ -e tools/docs ]; then $(PY) tools/docs; else echo "nothing to generate yet"; fi
+	@$(PY) tools/generate_docs.py
 
 pins: setup-tools ## Compile requirements/*.in to pins with hashes
 	@uv=$$(ls -d $${HOLDFAST_CACHE:-$$HOME/.cache/holdfast}/uv-*/bin/uv | tail -n 1); \
