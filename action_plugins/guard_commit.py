@@ -8,6 +8,7 @@ import getpass
 import io
 import json
 import os
+import re
 import socket
 import time
 import uuid
@@ -25,6 +26,7 @@ KEY_DIRECTORY = "/etc/ssh/authorized_keys.d"
 FINAL = ("denied", "account refused", "sudo failed", "host key", "no common algorithm")  # waiting does not mend these
 CONNECT_SECONDS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 5.0  # seconds between tries, doubling
+NOISE = re.compile(r"Failed to connect to the host via ssh: |^OpenSSH_.*$\n?", re.MULTILINE)
 MARGIN = 2.0  # seconds before the host's own time is up at which the controller stops trying
 SPEC = {
     "login": {
@@ -186,8 +188,8 @@ class ActionModule(ActionBase):
         with contextlib.suppress(AnsibleError):  # where the old connection is gone as well, the host's timer does it
             self._connection.exec_command(f"/bin/sh -c ': > /run/holdfast-guard/{order['id']}/now'", sudoable=False)
         host_log = self._wait_for_revert(order, began)
-        detail = (last["stderr"] or last["stdout"]).strip().splitlines()[-3:]
-        message = f"the fresh login failed: {last['outcome']}: {' '.join(detail)}".strip(" :")
+        lines = NOISE.sub("", last["stderr"] or last["stdout"]).strip().splitlines()[-3:]
+        message = f"the fresh login failed: {last['outcome']}: {' '.join(lines)}".strip(" :")
         if host_log is None:
             message += (
                 f"\nThe host could not be asked; it puts itself back {order['seconds']} s after it was armed. "
