@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -170,6 +171,17 @@ def choose(environ: Mapping[str, str], kinds: Sequence[str] = ("docker", "podman
     return [wanted]
 
 
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_WANTED = 1024  # a booted host takes about 15; the kernel's default of 128 is used up by eight of them
+
+
+def allow_many_systemds() -> None:
+    """Let this machine run more than a few hosts at once. Only root may; where it is refused, few hosts still work."""
+    with contextlib.suppress(OSError, ValueError):
+        if int(INOTIFY.read_text(encoding="ascii")) < INOTIFY_WANTED:
+            INOTIFY.write_text(str(INOTIFY_WANTED), encoding="ascii")
+
+
 @functools.cache
 def detect() -> Engine:
     """Return the engine that answers, $HOLDFAST_ENGINE first. Raises LabError with what to do when none does."""
@@ -178,6 +190,7 @@ def detect() -> Engine:
             continue  # rootless podman gives containers no address that Ansible could reach
         engine = Engine(kind, _podman_environment() if kind == "podman" else ())
         if _answers(engine):
+            allow_many_systemds()
             return engine
     raise LabError(
         "no container engine answers: run `make setup`, which installs and starts one or says what is missing"
