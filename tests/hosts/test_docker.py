@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.hosts import Lab, LabHost
 from tests.render.role_template import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lab.hosts import Lab, LabHost
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,8 @@ mkdir -p /etc/docker /opt/image/bin
 echo '{"storage-driver":"vfs","ipv6":true,"fixed-cidr-v6":"fd99::/64","experimental":true,"ip6tables":true}' \
   > /etc/docker/daemon.json
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends docker.io docker-cli iptables busybox-static nftables > /dev/null
+client=$(apt-cache show docker-cli > /dev/null 2>&1 && echo docker-cli || true) # part of docker.io before Debian 13
+apt-get install -y -qq --no-install-recommends docker.io $client iptables busybox-static nftables > /dev/null
 systemctl start docker
 cp /bin/busybox /opt/image/bin/
 tar -C /opt/image -c . | docker import - web > /dev/null
@@ -60,16 +62,9 @@ print(json.dumps(answers))
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """Give a lab of its own."""
-    with Lab("dockerfw") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def host(lab: Lab) -> LabHost:
-    """Give a Debian 13 host with dockerd and our table, loaded by our unit after Docker wrote its own."""
-    made = lab.start("docker1", "trixie")
+def host(lab: Lab, release: str) -> Iterator[LabHost]:
+    """Give a host with dockerd and our table, loaded by our unit after Docker wrote its own."""
+    made = lab.start("docker1", release)
     made.exec(["bash", "-c", DOCKER], timeout=300)
     rules = [{"port": DECLARED, "proto": "tcp", "reason": "service web"}]
     table = render(
@@ -80,7 +75,8 @@ def host(lab: Lab) -> LabHost:
         made.exec(["install", "-D", "-m", "0600", "/dev/stdin", path], stdin=text.encode())
     made.exec(["nft", "add", "table", "inet", "foreign"])
     made.exec(["systemctl", "enable", "--now", "holdfast-firewall.service"])
-    return made
+    yield made
+    made.stop()
 
 
 def reached(lab: Lab, host: LabHost) -> dict[int, set[bool]]:
@@ -98,8 +94,10 @@ def inside(host: LabHost, target: str) -> bool:
     """Tell whether the container ``declared`` reaches the container ``target`` by its address."""
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     address = host.exec(["docker", "inspect", "-f", template, target]).stdout.strip()
-    fetch = ["/bin/busybox", "wget", "-q", "-T", "3", "-O", "/dev/null", f"http://{address}/bin/busybox"]
-    return host.exec(["docker", "exec", "declared", *fetch], check=False).returncode == 0
+    # nc, since Debian 12's static busybox crashes in wget
+    ask = f"printf 'GET /bin/busybox HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 3 {address} 80 | /bin/busybox head -c 4"
+    done = host.exec(["docker", "exec", "declared", "/bin/busybox", "sh", "-c", ask], check=False)
+    return done.stdout == "HTTP"
 
 
 @pytest.mark.parametrize("order", ["the firewall after Docker", "Docker after the firewall", "the firewall again"])
