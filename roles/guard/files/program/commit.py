@@ -88,7 +88,7 @@ class Change:
         said += [f"{verb} {name}" for verb, name in self.steps]
         said += [f"set {key} to {value}" for key, value in self.sysctl.items()]
         said += [f"load the table {table} anew: it was changed by hand" for table in self.drifted]
-        return said + [f"use {name}, which does not exist yet" for name in self.unborn]
+        return said + [f"create {name if ' ' in name else f'the account {name}'}" for name in self.unborn]
 
 
 def held_by(state: dict[str, Any]) -> str:
