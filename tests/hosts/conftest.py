@@ -120,10 +120,12 @@ class Hardened:
 def hardened(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> Hardened:
     """Harden a bare host with the real playbook, keep its disk."""
     host = lab.start(HOST, release)
-    written = inventory.write(tmp_path_factory.mktemp(release) / "inventory", [host])
-    run = Target(host, written).play("playbooks/site.yml")
-    image = host.commit(f"hardened-{release}-{os.getpid()}")
-    host.stop()
+    try:
+        written = inventory.write(tmp_path_factory.mktemp(release) / "inventory", [host])
+        run = Target(host, written).play("playbooks/site.yml")
+        image = host.commit(f"hardened-{release}-{os.getpid()}")
+    finally:
+        host.stop()
     return Hardened(image, run, written)
 
 

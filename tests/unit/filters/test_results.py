@@ -233,3 +233,11 @@ def test_every_filter_is_documented_beside_it() -> None:
 
 def test_a_tolerant_reading_of_good_data_leaves_nothing_out() -> None:
     assert FILTERS["catalogue"](good(), SCHEMA, tolerant=True) == catalogue(good())
+
+
+def test_jump_depths() -> None:
+    def cat(**jumps: str | None) -> dict[str, object]:
+        return {"hosts": {name: {"ssh": {"jump": jump}} for name, jump in jumps.items()}}
+
+    assert FILTERS["jump_depths"](cat(web1="inner", inner="outer", outer=None)) == {"web1": 2, "inner": 1, "outer": 0}
+    assert set(FILTERS["jump_depths"](cat(a="b", b="a")).values()) == {1}

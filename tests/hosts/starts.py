@@ -1,0 +1,82 @@
+"""How hosts start out in the tests, and what a run may not have touched."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lab import inventory
+
+from .condition import SCRIPT
+from .conftest import HOST, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SITE = "playbooks/site.yml"
+# What systemd, dbus and a login's own record write all the time.
+UNRELATED = "/var/lib/(systemd|private|wtmpdb|lastlog|dbus|chrony)"
+MARK = "touch /run/mark; sleep 0.05"
+TOUCHED = (
+    "find /etc /usr /opt /root /home /var/lib /var/spool -xdev -cnewer /run/mark ! -type d"
+    f" | grep -vE '^{UNRELATED}' | sort -u; ls /tmp /var/tmp | grep -v systemd-private; cut -d: -f1,3 /etc/passwd"
+)
+
+
+class Witness:
+    """Tells whether anything on a host was changed since this was made."""
+
+    def __init__(self, target: Target) -> None:
+        """Look at the host now."""
+        self.target = target
+        target.sh(MARK)
+        self.before = self._look()
+
+    def _look(self) -> str:
+        return self.target.sh(SCRIPT) + self.target.sh(TOUCHED)
+
+    def assert_untouched(self) -> None:
+        """Fail with the lines that differ."""
+        after = self._look()
+        changed = set(after.splitlines()) ^ set(self.before.splitlines())
+        assert after == self.before, "\n".join(sorted(changed)) or "the order of lines"
+
+
+def own(target: Target, folder: Path) -> Target:
+    """Give the hardened host an inventory that the test may edit; what is pinned and remembered comes along."""
+    old = target.inventory
+    copy = folder / "inventory"
+    shutil.copytree(old.path, copy, ignore=shutil.ignore_patterns("locks", "ssh_config"))
+    keys = {name: copy / "keys" / path.name for name, path in old.keys.items()}
+    return Target(target.host, inventory.Inventory(copy, old.operator, old.secrets, keys), dict(target.environment))
+
+
+def edit(target: Target, file: str, change: Callable[[Any], None]) -> None:
+    """Edit a file of the inventory: ``change`` is given what it holds, and changes it in place."""
+    path = target.inventory.path / file
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(data)
+    path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+
+
+def edit_host(target: Target, **values: Any) -> None:
+    """Lay these keys over the ``host`` dict of the host."""
+    edit(target, f"host_vars/{target.host.name}.yml", lambda data: data["host"].update(values))
+
+
+def edit_person(target: Target, name: str, **values: Any) -> None:
+    """Lay these keys over a declared person."""
+
+    def change(data: Any) -> None:
+        next(person for person in data["people"] if person["name"] == name).update(values)
+
+    edit(target, "group_vars/all/people.yml", change)
+
+
+def pinned(target: Target) -> str:
+    """The known_hosts file that the runs keep for the host."""
+    path = target.inventory.path / "known_hosts" / HOST
+    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -1,0 +1,100 @@
+"""A crowd behind one address: refused logins, then ten operators and eight CI jobs at once; and an attacker."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .conftest import HOST, Target
+from .starts import SITE, edit, own
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPERATORS, JOBS = 10, 8
+CROWD_SECONDS = 45.0  # the longest penalty is 40 s
+REFUSED = 8  # what one verify run provokes
+
+
+def client(target: Target, user: str, key: str, *, patience: float = 0, command: str = "true") -> tuple[bool, float]:
+    """Log in, again and again for ``patience`` seconds; return whether it worked and when."""
+    argv = [
+        "ssh", "-F", "none", "-i", str(target.inventory.keys[key]), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+        "-o", f"UserKnownHostsFile={target.inventory.path}/known_hosts/{HOST}", "-o", f"HostKeyAlias={HOST}",
+        "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=20", f"{user}@{target.host.address}", command,
+    ]  # fmt: skip
+    began = time.monotonic()
+    while True:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=90, check=False)
+        if done.returncode == 0 or time.monotonic() - began > patience:
+            return done.returncode == 0, time.monotonic() - began
+        time.sleep(2)
+
+
+def crowd(target: Target, *, patience: float) -> list[tuple[bool, float]]:
+    """Ten operators and eight CI jobs, all at once."""
+    people = [("oper", "oper"), ("alice", "alice"), ("bob", "bob")]
+    everybody = [people[number % len(people)] for number in range(OPERATORS)] + [("ci-blog", "ci-blog")] * JOBS
+    with ThreadPoolExecutor(len(everybody)) as pool:
+        return list(pool.map(lambda who: client(target, *who, patience=patience, command="sleep 1"), everybody))
+
+
+def trust_us(target: Target, folder: Path) -> Target:
+    """Declare the network of the tests as a trusted source."""
+    mine = own(target, folder)
+    network = str(target.host.lab.network()[0])
+    edit(mine, "group_vars/all/policy.yml", lambda data: data["policy"].update(ssh={"trusted_sources": [network]}))
+    mine.play(SITE)
+    return mine
+
+
+def test_crowd_after_refusals(target: Target) -> None:
+    """All get in within the longest penalty, right after the refused logins of a verification."""
+    for _ in range(REFUSED):
+        client(target, "oper", "stranger")
+        time.sleep(2)
+    seen = crowd(target, patience=CROWD_SECONDS)
+    assert all(ok for ok, _ in seen), seen
+    assert max(took for _, took in seen) < CROWD_SECONDS, seen
+    assert target.play(SITE).changed == 0
+
+
+def test_attacker_is_throttled_and_trusted_sources_never(target: Target, tmp_path: Path) -> None:
+    """Bad logins one after the other end in silence; from a trusted source they never do."""
+    tries = 90
+    outcomes = attack(target, tries)
+    assert outcomes.count("turned away") > tries / 3, outcomes
+    assert outcomes[-1] == "turned away", outcomes
+    mine = trust_us_past_the_penalty(target, tmp_path)
+    assert set(attack(mine, tries)) == {"denied"}
+    seen = crowd(mine, patience=0)
+    assert all(ok for ok, _ in seen), seen
+    assert max(took for _, took in seen) < 30, seen
+
+
+def trust_us_past_the_penalty(target: Target, folder: Path) -> Target:
+    """Wait out what the attack earned us, then declare us trusted."""
+    ok, _ = client(target, "oper", "oper", patience=90)
+    if not ok:
+        pytest.fail("the penalty never ended")
+    return trust_us(target, folder)
+
+
+def attack(target: Target, tries: int) -> list[str]:
+    """Bad logins, some at once; what became of each: denied by name, or turned away before that."""
+    argv = [
+        "ssh", "-F", "none", "-i", str(target.inventory.keys["stranger"]), "-o", "IdentitiesOnly=yes",
+        "-o", f"UserKnownHostsFile={target.inventory.path}/known_hosts/{HOST}", "-o", f"HostKeyAlias={HOST}",
+        "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", f"oper@{target.host.address}", "true",
+    ]  # fmt: skip
+
+    def once(_: int) -> str:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        return "denied" if "Permission denied" in done.stderr else "turned away"
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(once, range(tries)))

@@ -1,0 +1,314 @@
+"""Runs that are killed, cut off, refused or short of room: the host is never half done, and the next run repairs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from lab import inventory
+
+from .attacks import OPEN, OURS, firewall, sshd
+from .condition import SCRIPT
+from .conftest import HOST, ROOT, Hardened, Target
+from .starts import SITE, Witness, edit_host, own
+from .test_first_run import ATTACK, write_vars
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.hosts import Lab, LabHost
+
+PLUGINS = ROOT / "tests/hosts/plugins"
+ARMED = "test -e /var/lib/holdfast/guard/armed.json && echo armed || true"
+DROPS_ALL = {**sshd("AllowGroups nobody-is-in-here\n", path=OURS)}
+
+
+def wait_for(what: str, seconds: float, holds: Any) -> None:
+    """Wait until ``holds()`` is true."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
+
+
+def session(leader: int) -> list[int]:
+    """Processes of the session: ansible-playbook, its forked workers and their ssh."""
+    done = subprocess.run(["ps", "-o", "pid=", "-s", str(leader)], capture_output=True, text=True, check=False)
+    return [int(word) for word in done.stdout.split()]
+
+
+def armed(target: Target) -> bool:
+    """Whether the guard waits for a confirmation."""
+    return "armed" in target.sh(ARMED)
+
+
+def start_armed(target: Target, folder: Path, seconds: int = 12) -> subprocess.Popen[str]:
+    """Start a commit that locks the operator out with a firewall, and return once it is armed."""
+    process = target.start(ATTACK, *write_vars(folder, attack_stage=firewall(OPEN), attack_seconds=seconds))
+    wait_for("armed", 40, lambda: armed(target) or process.poll() is not None)
+    assert process.poll() is None, process.communicate()[0]
+    return process
+
+
+def assert_back(target: Target, before: str) -> None:
+    """The host came back by itself, exactly, and the next run has nothing to do."""
+    wait_for("the host came back", 40, lambda: not armed(target) and target.ssh("oper", seconds=3) == 0)
+    assert target.sh(SCRIPT) == before
+    again = target.play(SITE)
+    assert again.changed == 0, again.text
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["with-workers", "alone"])
+def test_controller_killed_while_armed(target: Target, tmp_path: Path, everything: bool) -> None:
+    """SIGKILL of the controller, with or without its forked workers and ssh."""
+    before = target.sh(SCRIPT)
+    process = start_armed(target, tmp_path)
+    for pid in session(process.pid) if everything else [process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    assert_back(target, before)
+    for pid in session(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_cable_pulled_while_armed(target: Target, tmp_path: Path) -> None:
+    """Without a network the host goes back when its time is up, whoever hears of it."""
+    before = target.sh(SCRIPT)
+    process = start_armed(target, tmp_path)
+    target.host.cut()
+    wait_for("reverted", 30, lambda: not armed(target))
+    target.host.plug()
+    text, _ = process.communicate(timeout=90)
+    assert process.returncode != 0
+    assert re.search("puts? itself back|put everything back", text), text[-2000:]
+    assert_back(target, before)
+
+
+def kill_after(target: Target, folder: Path, number: int) -> str | None:
+    """Kill a first run after so many ended tasks; return the task, or None when the run ended before."""
+    log = folder / f"killed-{number}"
+    mine = Target(
+        target.host,
+        target.inventory,
+        {
+            "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT}/callback_plugins:{PLUGINS}",
+            "ANSIBLE_CALLBACKS_ENABLED": "kill_after",
+            "HOLDFAST_KILL_AFTER": str(number),
+            "HOLDFAST_KILL_LOG": str(log),
+        },
+    )
+    mine.play(SITE, expect=None)
+    return log.read_text(encoding="utf-8") if log.exists() else None
+
+
+def assert_next_run_repairs(target: Target, said: str) -> None:
+    """One more run ends hardened, and the one after it has nothing to do."""
+
+    def gets_in() -> bool:
+        return target.ssh("oper", seconds=3) == 0 or target.ssh("root", "true", key="oper") == 0
+
+    wait_for(f"a login {said}", 75, gets_in)
+    wait_for(f"disarmed {said}", 75, lambda: not armed(target))
+    target.play(SITE)
+    assert target.ssh("oper") == 0, said
+    again = target.play(SITE)
+    assert again.changed == 0, f"{said}: {again.text}"
+
+
+@pytest.mark.parametrize("number", [9, 13, 17])
+def test_first_run_killed(bare: Target, tmp_path: Path, number: int) -> None:
+    """A first run that is killed before, amid and after the roles is finished by the next."""
+    killed = kill_after(bare, tmp_path, number)
+    assert killed, f"the run has fewer than {number} tasks"
+    assert_next_run_repairs(bare, f"killed after {killed}")
+
+
+@pytest.mark.full
+def test_first_run_killed_after_every_task(lab: Lab, release: str, tmp_path: Path) -> None:
+    """The same after each single task of a first run."""
+    number, killed = 0, ""
+    while killed is not None:
+        number += 1
+        host = lab.start(HOST, release)
+        try:
+            folder = tmp_path / str(number)
+            target = Target(host, inventory.write(folder / "inventory", [host]))
+            killed = kill_after(target, folder, number) or None  # type: ignore[assignment]
+            assert_next_run_repairs(target, f"killed after {killed}")
+        finally:
+            host.stop()
+    assert number > 15
+
+
+def test_unreachable_host(lab: Lab, release: str, hardened: Hardened, tmp_path: Path) -> None:
+    """Of three hosts one does not answer: the others finish, and the run says which."""
+    hosts = [lab.start(name, release, image=hardened.image) for name in ("a1", "a2")]
+
+    class Gone:
+        name, address = "gone", "192.0.2.77"
+
+    try:
+        written = inventory.write(tmp_path / "inventory", [*hosts, Gone()], extra={"contact_timeout": 3})
+        _same_people(hardened, written)
+        run = Target(hosts[0], written).play(SITE, expect=4)
+        recap = run.text.rpartition("PLAY RECAP")[2]
+        assert re.search(r"gone\s.*unreachable=1", recap)
+        assert len(re.findall(r"^a\d.*unreachable=0\s+failed=0", recap, re.MULTILINE)) == 2
+        assert "gone could not be reached" in run.text
+        assert "host.address" in run.text
+    finally:
+        for host in hosts:
+            host.stop()
+
+
+def _same_people(hardened: Hardened, written: inventory.Inventory) -> None:
+    """Copy people, keys and secrets of the hardened host's inventory, so that its copies count as converged."""
+    for name in ("group_vars/all/people.yml", "group_vars/all/vault.yml"):
+        (written.path / name).write_bytes((hardened.inventory.path / name).read_bytes())
+    for path in (hardened.inventory.path / "keys").iterdir():
+        (written.path / "keys" / path.name).write_bytes(path.read_bytes())
+
+
+def test_held_apt_lock(bare: Target) -> None:
+    """Somebody else's apt: the run says so after a while and changes nothing."""
+    lock = (
+        "import fcntl,time\n"
+        "held=[open(p,'a') for p in ('/var/lib/dpkg/lock-frontend','/var/lib/dpkg/lock','/var/lib/apt/lists/lock')]\n"
+        "[fcntl.lockf(x,fcntl.LOCK_EX) for x in held]\ntime.sleep(600)"
+    )
+    bare.sh("mkdir -p /var/lib/apt/lists; touch /var/lib/apt/lists/lock /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock")
+    bare.host.exec(["systemd-run", "--quiet", "--unit=holder", "/usr/bin/python3", "-c", lock])
+    witness = Witness(bare)
+    run = bare.play(SITE, "-e", "base_apt_lock_seconds=3", expect=2, seconds=120)
+    assert "lock of apt" in run.text, run.text[-3000:]
+    witness.assert_untouched()
+    bare.sh("systemctl stop holder")
+    bare.play(SITE)
+    assert bare.ssh("oper") == 0
+
+
+def test_full_disk(target: Target, tmp_path: Path) -> None:
+    """No room for the new files: nothing is half done, and the next run repairs."""
+    mine = own(target, tmp_path)
+    edit_host(mine, ssh={"port": 2222})
+    mine.sh("cp -a /etc /run/etc; mount -t tmpfs -o size=8m tmpfs /etc; cp -a /run/etc/. /etc/; rm -rf /run/etc")
+    mine.sh("dd if=/dev/zero of=/etc/filler bs=4k 2>/dev/null; true")
+    before = mine.sh(SCRIPT)
+    run = mine.play(SITE, expect=2)
+    assert "No space left" in run.text or "disk is full" in run.text, run.text[-3000:]
+    assert mine.sh(SCRIPT) == before
+    assert mine.ssh("oper") == 0
+    mine.sh("rm /etc/filler")
+    mine.play(SITE)
+    assert mine.ssh("oper", port=2222) == 0
+    assert mine.play(SITE).changed == 0
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "name"),
+    [("ubuntu", "24.04", "Ubuntu 24.04 LTS"), ("debian", "11", "Debian GNU/Linux 11 (bullseye)")],
+)
+def test_unsupported_release(bare: Target, system: str, version: str, name: str) -> None:
+    """Another system is named, and left alone."""
+    text = f'ID={system}\nVERSION_ID="{version}"\nPRETTY_NAME="{name}"\nVERSION_CODENAME=other\n'
+    bare.sh(f"rm -f /etc/os-release; printf '%s' '{text}' > /etc/os-release")
+    witness = Witness(bare)
+    run = bare.play(SITE, expect=2)
+    assert f"runs {name}" in run.text
+    assert "Debian 12 and Debian 13" in run.text
+    witness.assert_untouched()
+
+
+def test_without_kept_connections(target: Target, tmp_path: Path) -> None:
+    """With ControlPersist off a commit confirms and a bad one reverts."""
+    mine = own(target, tmp_path)
+    mine.environment["ANSIBLE_SSH_ARGS"] = "-o ControlMaster=no"
+    before = mine.sh(SCRIPT)
+    run = mine.play(ATTACK, *write_vars(tmp_path, attack_stage=DROPS_ALL, attack_seconds=12), expect=2)
+    assert "denied" in run.text
+    assert_back(mine, before)
+    edit_host(mine, ssh={"port": 2222})
+    assert mine.play(SITE).changed > 0
+    assert mine.ssh("oper", port=2222) == 0
+    assert mine.play(SITE).changed == 0
+
+
+def test_one_of_two_hosts_reverts(lab: Lab, release: str, hardened: Hardened, tmp_path: Path) -> None:
+    """A host that goes back does not keep another from going on."""
+    hosts = [lab.start(name, release, image=hardened.image) for name in ("a1", "a2")]
+    try:
+        written = inventory.write(tmp_path / "inventory", hosts)
+        _same_people(hardened, written)
+        first, second = (Target(host, written) for host in hosts)
+        first.play(SITE)
+        before = first.sh(SCRIPT)
+        (written.path / "host_vars/a1").mkdir()
+        (written.path / "host_vars/a1.yml").rename(written.path / "host_vars/a1/host.yml")
+        (written.path / "host_vars/a1/attack.yml").write_text(json.dumps({"attack_stage": DROPS_ALL}), encoding="utf-8")
+        good = {"files": [{"path": "/etc/ssh/sshd_config.d/50-good.conf", "content": "PrintMotd no\n", "mode": "0600"}]}
+        (written.path / "group_vars/web.yml").write_text(
+            json.dumps({"attack_seconds": 12, "attack_stage": {**good, "reload": ["ssh"]}}), encoding="utf-8"
+        )
+        run = first.play(ATTACK, expect=2)
+        recap = run.text.rpartition("PLAY RECAP")[2]
+        assert re.search(r"a1\s.*failed=1", recap), run.text[-3000:]
+        assert re.search(r"a2\s.*changed=1\s.*failed=0", recap), run.text[-3000:]
+        assert first.sh(SCRIPT) == before
+        assert "PrintMotd no" in second.sh("cat /etc/ssh/sshd_config.d/50-good.conf")
+        assert not armed(second)
+    finally:
+        for host in hosts:
+            host.stop()
+
+
+def with_jump_right(written: inventory.Inventory) -> None:
+    """Let the operator through the bastion."""
+    path = written.path / "group_vars/all/people.yml"
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    rights = data["people"][0]["rights"]
+    rights.append({**{k: v for k, v in rights[0].items() if k != "admin"}, "jump": True, "on": ["zz-bastion"]})
+    path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+
+
+def through(target: Target, host: str, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on a host with the ssh_config that the runs keep, as a user would."""
+    return subprocess.run(
+        ["ssh", "-F", str(target.inventory.path / ".holdfast/ssh_config"), "-o", "BatchMode=yes", host, command],
+        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_behind_a_jump_host(lab: Lab, release: str, tmp_path: Path) -> None:
+    """A bastion and a host behind it, both bare: one run hardens both, though it closes the way that it came."""
+    names = ("web1", "zz-bastion")  # the jump host comes last in the inventory, and has to be committed first
+    hosts: dict[str, LabHost] = {name: lab.start(name, release) for name in names}
+    try:
+        jump = {"ssh": {"jump": "zz-bastion"}}
+        written = inventory.write(tmp_path / "inventory", list(hosts.values()), host={"web1": jump})
+        with_jump_right(written)
+        target = Target(hosts["web1"], written)
+        run = target.play(SITE)
+        assert "reverted" not in run.text
+        for name in names:
+            done = through(target, name, "sudo -n true && id -un && echo $SSH_CONNECTION")
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.split()[0] == "oper"
+        behind = through(target, "web1", "echo $SSH_CONNECTION").stdout.split()[0]
+        assert behind in {hosts["zz-bastion"].address, hosts["zz-bastion"].address6}
+        again = target.play(SITE)
+        assert again.changed == 0, again.text
+        assert target.play(SITE, "--limit", "web1").changed == 0
+    finally:
+        for host in hosts.values():
+            host.stop()
