@@ -40,7 +40,7 @@ def record(passed: int, failed: int, skipped: int, seconds: float) -> Path:
         "# The last long test",
         "",
         "Written by `make test-full`: all of `make test`, and what takes too long for each commit. `make unit` says",
-        "when the code below is no longer the one that was tested; `pytest tests/unit --strict-full` makes it a failure.",
+        "when the code below is no longer the one that was tested, `pytest tests/unit --strict-full` fails for it.",
         "",
         f"- date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         f"- commit: {commit}{changed}",
