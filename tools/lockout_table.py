@@ -16,13 +16,13 @@ PAGE = ROOT / "docs" / "how-to" / "lockout.md"
 BEGIN, END = "<!-- written by the test: begin -->", "<!-- written by the test: end -->"
 
 
-def table(lines: list[str], today: str) -> str:
+def table(lines: list[str], day: str) -> str:
     """Return the table: an attack a row, a release a column, seconds until the operator was in again."""
     seen: dict[str, dict[str, dict[str, object]]] = {}
     for line in lines:
         result = json.loads(line)
         seen.setdefault(result["attack"], {})[result["release"]] = result
-    rows = [f"Seen on {today}; seconds from the start of the run to a fresh login with sudo.", ""]
+    rows = [f"Seen on {day}; seconds from the start of the run to a fresh login with sudo.", ""]
     rows += ["| attack | seen as | Debian 12 | Debian 13 |", "|---|---|---|---|"]
     for attack, results in seen.items():
         cells = [str(results[r]["login"]) if r in results else "not run" for r in ("bookworm", "trixie")]
@@ -38,8 +38,9 @@ def main() -> int:
         return 1
     page = PAGE.read_text(encoding="utf-8")
     head, _, rest = page.partition(BEGIN)
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    new = table(RESULTS.read_text(encoding="utf-8").splitlines(), today)
+    # The day of the last attack, not of this call.
+    day = datetime.datetime.fromtimestamp(RESULTS.stat().st_mtime, datetime.UTC).date().isoformat()
+    new = table(RESULTS.read_text(encoding="utf-8").splitlines(), day)
     PAGE.write_text(f"{head}{BEGIN}\n{new}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
     return 0
 
