@@ -32,7 +32,8 @@ def put_back(state: dict[str, Any], why: str, *, booting: bool = False) -> list[
     problems += units.restore(state["units"])
     problems += sysctl.write(state["sysctl"])
     if not booting:
-        problems += sshd.bring_back()
+        socket = state["units"].get("ssh.socket", {})
+        problems += sshd.bring_back(by_socket=socket.get("ActiveState") in units.ACTIVE)
         checkpoint("revert-sshd")
     problems += accounts.restore(state["accounts"])
     checkpoint("revert-accounts")

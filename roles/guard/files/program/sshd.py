@@ -45,8 +45,15 @@ def wait_until_listening() -> None:
         time.sleep(0.05)
 
 
-def bring_back() -> list[str]:
-    """Reload sshd, or start it where the commit ended it. Return the problems met."""
+def bring_back(*, by_socket: bool) -> list[str]:
+    """Reload sshd, or start it where the commit ended it; or see its socket unit listen. Return the problems met."""
+    if by_socket:
+        end = time.monotonic() + SECONDS
+        while run("systemctl", "--quiet", "is-active", "ssh.socket")[0]:
+            if time.monotonic() > end:
+                return ["ssh.socket does not listen"]
+            time.sleep(0.05)
+        return []
     run("systemctl", "reset-failed", "ssh.service")  # after failing starts systemd would refuse the mended one
     code, text = run("systemctl", "reload-or-restart", "ssh.service")
     if code:

@@ -53,6 +53,13 @@ def reload(unit: str) -> None:
         raise GuardError(f"systemctl reload-or-restart {unit}: {last_words(unit) or text}")
 
 
+def restart(unit: str) -> None:
+    """Restart a unit."""
+    code, text = run("systemctl", "restart", unit)
+    if code:
+        raise GuardError(f"systemctl restart {unit}: {last_words(unit) or text}")
+
+
 def last_words(unit: str) -> str:
     """What a unit said last in the journal."""
     return run("journalctl", "-u", unit, "-n", "5", "-o", "cat", "--no-pager")[1]
@@ -93,6 +100,8 @@ def restore(before: dict[str, dict[str, str]]) -> list[str]:
         for step in _steps(wanted, now[name]):
             if old["LoadState"] == "not-found" and step[0] in ("enable", "start"):
                 continue
+            if step[0] == "start" and name.endswith(".socket"):  # refused while its service runs without it
+                run("systemctl", "--quiet", "--no-block", "stop", f"{name.removesuffix('.socket')}.service")
             code, text = run("systemctl", "--quiet", "--no-block", *step)
             if code:
                 problems.append(f"systemctl {' '.join(step)}: {text}")
