@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 OPERATORS, JOBS = 10, 8
 CROWD_SECONDS = 45.0  # the longest penalty is 40 s
+BURST, PER_MINUTE = 60, 30  # the policy's defaults
 REFUSED = 8  # what one verify run provokes
 
 
@@ -66,9 +67,11 @@ def test_crowd_after_refusals(target: Target) -> None:
 def test_attacker_is_throttled_and_trusted_sources_never(target: Target, tmp_path: Path) -> None:
     """Bad logins one after the other end in silence; from a trusted source they never do."""
     tries = 90
+    began = time.monotonic()
     outcomes = attack(target, tries)
-    assert outcomes.count("turned away") > tries / 3, outcomes
-    assert outcomes[-1] == "turned away", outcomes
+    admitted = BURST + PER_MINUTE * (time.monotonic() - began) / 60
+    assert outcomes.count("denied") <= admitted + 4, outcomes
+    assert outcomes.count("turned away") > 10, outcomes
     mine = trust_us_past_the_penalty(target, tmp_path)
     assert set(attack(mine, tries)) == {"denied"}
     seen = crowd(mine, patience=0)

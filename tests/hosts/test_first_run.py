@@ -23,7 +23,7 @@ sed -i 's/^/no-port-forwarding,command="echo Please login as debian;sleep 1;exit
 echo 'debian ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/90-cloud-init-users
 chmod 440 /etc/sudoers.d/90-cloud-init-users
 echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf
-systemctl reload ssh
+systemctl restart ssh
 """
 WEAK_KEYS = """
 rm -f /etc/ssh/ssh_host_*
@@ -187,6 +187,7 @@ def test_socket_activation(bare: Target) -> None:
 def test_revert_to_socket_activation(target: Target, tmp_path: Path) -> None:
     """A revert of the move to ssh.service brings ssh.socket back."""
     target.sh(OVER_TO_THE_SOCKET)
+    assert target.ssh("oper") == 0  # which starts ssh.service
     before = target.sh(UNITS, check=False)
     stage = {
         "files": [{"path": "/etc/ssh/sshd_config.d/00-aaa-attack.conf", "content": "DenyUsers oper\n", "mode": "0600"}],
@@ -199,7 +200,7 @@ def test_revert_to_socket_activation(target: Target, tmp_path: Path) -> None:
     }
     began = time.monotonic()
     run = target.play(ATTACK, *write_vars(tmp_path, attack_stage=stage, attack_seconds=15), expect=2)
-    assert "denied" in run.text
+    assert "denied" in run.text, run.text[-3000:]
     while target.ssh("oper", seconds=3) != 0:
         assert time.monotonic() - began < 45, "locked out"
         time.sleep(0.5)
