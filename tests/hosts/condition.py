@@ -14,7 +14,7 @@ for path in $(find /etc/ssh /etc/sudoers /etc/sudoers.d /etc/pam.d /etc/holdfast
 done
 systemctl show -p Id,LoadState,ActiveState,UnitFileState \
     ssh.service ssh.socket nftables.service holdfast-firewall.service
-nft --stateless list table inet holdfast | sed -E 's/ expires [0-9a-z]+//g; /elements = /,/\}/d'
+nft --stateless list table inet holdfast | sed -E 's/ expires [0-9a-z]+//g; /elements = .*\}/d; /elements = /,/\}/d'
 sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding
 find /etc -name '.*.guard-*'
 ls /var/lib/holdfast/guard/armed.json 2>/dev/null || true
