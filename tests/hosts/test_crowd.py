@@ -64,6 +64,7 @@ def test_crowd_after_refusals(target: Target) -> None:
     assert target.play(SITE).changed == 0
 
 
+@pytest.mark.full
 def test_attacker_is_throttled_and_trusted_sources_never(target: Target, tmp_path: Path) -> None:
     """Bad logins one after the other end in silence; from a trusted source they never do."""
     tries = 90

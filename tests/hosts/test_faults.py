@@ -198,6 +198,7 @@ def test_held_apt_lock(bare: Target) -> None:
     assert bare.ssh("oper") == 0
 
 
+@pytest.mark.full
 def test_full_disk(target: Target, tmp_path: Path) -> None:
     """No room for the new files: nothing is half done, and the next run repairs."""
     mine = own(target, tmp_path)
