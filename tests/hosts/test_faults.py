@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from lab.hosts import Lab, LabHost
 
+# Seen green on Debian 13 only so far: in the long form until it is on Debian 12 too.
+pytestmark = pytest.mark.full
 PLUGINS = ROOT / "tests/hosts/plugins"
 ARMED = "test -e /var/lib/holdfast/guard/armed.json && echo armed || true"
 DROPS_ALL = {**sshd("AllowGroups nobody-is-in-here\n", path=OURS)}
@@ -134,7 +136,6 @@ def test_first_run_killed(bare: Target, tmp_path: Path, number: int) -> None:
     assert_next_run_repairs(bare, f"killed after {killed}")
 
 
-@pytest.mark.full
 def test_first_run_killed_after_every_task(lab: Lab, release: str, tmp_path: Path) -> None:
     """The same after each single task of a first run."""
     number, killed = 0, ""
@@ -198,7 +199,6 @@ def test_held_apt_lock(bare: Target) -> None:
     assert bare.ssh("oper") == 0
 
 
-@pytest.mark.full
 def test_full_disk(target: Target, tmp_path: Path) -> None:
     """No room for the new files: nothing is half done, and the next run repairs."""
     mine = own(target, tmp_path)
