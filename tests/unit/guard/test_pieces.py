@@ -45,6 +45,21 @@ def test_unit_verbs(wanted: dict[str, Any], now: dict[str, str], steps: list[lis
     assert units._steps({"name": "u", **wanted}, now) == steps
 
 
+def test_a_service_ends_with_its_socket_unit_before_it_is_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [
+        {"name": "ssh.socket", "enabled": False, "active": False},
+        {"name": "ssh.service", "enabled": True, "active": True},
+    ]
+    now = {"ssh.socket": state(active="active", file="enabled"), "ssh.service": state(active="active")}
+    monkeypatch.setattr(units, "states", lambda _names: now)
+    assert units.plan(wanted)[0] == [
+        ["stop", "ssh.socket"], ["stop", "ssh.service"], ["disable", "ssh.socket"],
+        ["enable", "ssh.service"], ["start", "ssh.service"],
+    ]  # fmt: skip
+    now["ssh.socket"] = state()
+    assert units.plan(wanted)[0] == [["enable", "ssh.service"]]
+
+
 def test_rules_are_told_by_their_comments() -> None:
     before = 'tcp dport 22 accept comment "ssh 22/tcp"\n tcp dport 2222 accept comment "ssh 2222/tcp"\n'
     after = 'tcp dport 22 accept comment "ssh 22/tcp"\n udp dport 53 accept comment "dns 53/udp"\n'

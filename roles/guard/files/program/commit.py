@@ -76,14 +76,8 @@ class Change:
 
     def reloads(self) -> list[str]:
         """Units whose files changed, or whose live rules were changed by hand, in the order's sequence."""
-        at_once = {self.order["tables"][table] for table in self.drifted} | self.unplugged
+        at_once = {self.order["tables"][table] for table in self.drifted}
         return [unit for unit, owned in self.order["reload"].items() if unit in at_once or self._expanded(owned)]
-
-    @property
-    def unplugged(self) -> set[str]:
-        """Units whose socket unit stops: they listen on what it gave them, and could not bind that themselves."""
-        stopped = {name for verb, name in self.steps if verb == "stop"}
-        return {name.removesuffix(".socket") for name in stopped if name.endswith(".socket")}
 
     def _expanded(self, owned: list[str]) -> set[str]:
         return {path for path in self.paths() if any(fnmatch.fnmatchcase(path, pattern) for pattern in owned)}
@@ -251,12 +245,14 @@ def _swap(change: Change) -> None:
     problems = sysctl.write(change.sysctl)
     if problems:
         raise GuardError("; ".join(problems))
+    started = {name for verb, name in change.steps if verb == "start"}
+    if "ssh.service" in started:
+        sshd.end_strays()
     units.apply(change.steps)
     checkpoint("units")
-    started = {name for verb, name in change.steps if verb == "start"}
     for unit in change.reloads():
         if unit not in started and f"{unit}.service" not in started:
-            (units.restart if unit in change.unplugged else units.reload)(unit)
+            units.reload(unit)
         checkpoint(f"reloaded-{unit}")
     if "ssh" in change.reloads() or started & {"ssh", "ssh.service"}:
         sshd.wait_until_listening()

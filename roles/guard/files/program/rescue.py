@@ -9,6 +9,7 @@ from typing import Any
 import accounts
 import files
 import sysctl
+import units
 from host import LAST, RESCUE, STATE, TABLES, write_durably
 
 
@@ -30,15 +31,17 @@ def script(state: dict[str, Any]) -> str:
         if old["LoadState"] != "masked":
             enabled = old["UnitFileState"] in ("enabled", "alias")
             lines.append(f"systemctl --quiet {'enable' if enabled else 'disable'} {name}")
-            active = old["ActiveState"] in ("active", "activating", "reloading")
+            active = old["ActiveState"] in units.ACTIVE
             lines.append(f"systemctl --quiet --no-block {'start' if active else 'stop'} {name}")
     for key, value in state["sysctl"].items():
         lines.append(f"echo {shlex.quote(value)} > {shlex.quote(sysctl.path_of(key))}")
     why = "Python does not run on the host: the shell put the commit back"
     reason = json.dumps({"id": state["id"], "why": why, "problems": []})
+    if state["units"].get("ssh.socket", {}).get("ActiveState") in units.ACTIVE:  # it may not start beside its service
+        lines += ["systemctl stop ssh.service", "systemctl start ssh.socket"]
+    else:
+        lines += ["systemctl reset-failed ssh.service", "systemctl reload-or-restart ssh.service"]
     lines += [
-        "systemctl reset-failed ssh.service",
-        "systemctl reload-or-restart ssh.service",
         f"echo {shlex.quote(reason)} > {LAST}",
         "logger -t holdfast-guard 'reverted by the shell: Python does not run on this host'",
         f"rm -f {STATE}",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import signal
 import time
 
-from host import GuardError, run
+from host import GuardError, log, run
 
 SECONDS = 3.0
+SSHD = re.compile(r'"sshd",pid=(\d+),')
 
 
 def _wanted() -> set[str]:
@@ -25,13 +29,31 @@ def _wanted() -> set[str]:
     return found if has_ipv6 else {address for address in found if not address.startswith("[")}
 
 
+def _main_pid() -> int:
+    """Process that systemd takes for sshd; 0 without one."""
+    return int(run("systemctl", "show", "-p", "MainPID", "--value", "ssh.service")[1] or 0)
+
+
+def _listeners() -> list[tuple[str, set[int]]]:
+    """Each address on which some sshd listens, and the processes that hold it."""
+    lines = run("ss", "-ltnpH")[1].splitlines()
+    return [(line.split()[3], {int(pid) for pid in SSHD.findall(line)}) for line in lines]
+
+
 def _owned() -> set[str]:
     """Addresses on which the main sshd process listens now."""
-    pid = run("systemctl", "show", "-p", "MainPID", "--value", "ssh.service")[1]
-    if pid in ("", "0"):
-        return set()
-    lines = run("ss", "-ltnpH")[1].splitlines()
-    return {line.split()[3] for line in lines if f"pid={pid}," in line}
+    main = _main_pid()
+    return {address for address, pids in _listeners() if main and main in pids}
+
+
+def end_strays() -> None:
+    """End every sshd that holds a wanted port and that systemd has lost track of: none other could bind that port."""
+    ports = {address.rpartition(":")[2] for address in _wanted()}
+    main = _main_pid()
+    for pid in {pid for address, pids in _listeners() if address.rpartition(":")[2] in ports for pid in pids - {main}}:
+        log(f"ending a stray sshd (process {pid}) that holds the port")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
 
 def wait_until_listening() -> None:
@@ -52,6 +74,8 @@ def bring_back(*, by_socket: bool) -> list[str]:
         while run("systemctl", "--quiet", "is-active", "ssh.socket")[0]:
             if time.monotonic() > end:
                 return ["ssh.socket does not listen"]
+            end_strays()
+            run("systemctl", "start", "ssh.socket")
             time.sleep(0.05)
         return []
     run("systemctl", "reset-failed", "ssh.service")  # after failing starts systemd would refuse the mended one
@@ -62,6 +86,7 @@ def bring_back(*, by_socket: bool) -> list[str]:
         wait_until_listening()
     except GuardError:
         # A reload of a daemon that lost its listener may do nothing: start it anew.
+        end_strays()
         code, text = run("systemctl", "restart", "ssh.service")
         try:
             wait_until_listening()

@@ -41,9 +41,22 @@ def _steps(unit: dict[str, Any], now: dict[str, str]) -> list[list[str]]:
 
 
 def plan(wanted: list[dict[str, Any]]) -> tuple[list[list[str]], dict[str, dict[str, str]]]:
-    """Return the verbs to run and the states before them."""
+    """Return the verbs to run and the states before them. A socket unit stands before its service in ``wanted``.
+
+    What listens on a socket that systemd handed over cannot bind that itself: it ends with the socket unit and starts
+    anew. Before it is enabled, too: systemd 257 loses track of a running service that gains an alias.
+    """
     before = states([unit["name"] for unit in wanted])
-    return [step for unit in wanted for step in _steps(unit, before[unit["name"]])], before
+    steps: list[list[str]] = []
+    for unit in wanted:
+        now = before[unit["name"]]
+        if ["stop", unit["name"]] in steps:
+            now = {**now, "ActiveState": "inactive"}
+        for step in _steps(unit, now):
+            steps.append(step)
+            if step[0] == "stop" and unit["name"].endswith(".socket"):
+                steps.append(["stop", f"{unit['name'].removesuffix('.socket')}.service"])
+    return steps, before
 
 
 def reload(unit: str) -> None:
@@ -51,13 +64,6 @@ def reload(unit: str) -> None:
     code, text = run("systemctl", "reload-or-restart", unit)
     if code:
         raise GuardError(f"systemctl reload-or-restart {unit}: {last_words(unit) or text}")
-
-
-def restart(unit: str) -> None:
-    """Restart a unit."""
-    code, text = run("systemctl", "restart", unit)
-    if code:
-        raise GuardError(f"systemctl restart {unit}: {last_words(unit) or text}")
 
 
 def last_words(unit: str) -> str:
