@@ -277,6 +277,7 @@ class ActionModule(ActionBase):
                 "directory": {"type": "path", "required": True},
                 "packages": {"type": "list", "elements": "str", "default": []},
                 "timeout": {"type": "int", "default": 10},
+                "password_hash": {"type": "str", "default": "", "no_log": True},
                 "record": {
                     "type": "dict",
                     "options": {"user": {"required": True}, "port": {"type": "int", "required": True}},
@@ -323,8 +324,7 @@ class ActionModule(ActionBase):
         for jump in jumps:
             if not (self._known(jump) and self._pins(jump).fingerprints()):
                 self._reach(jump, default_candidates(self._hosts[jump], self._operator), "true")
-        password = bool(self._login.become_password())
-        command = probe_command(args["packages"], password=password)
+        command = probe_command(args["packages"], password=bool(self._login.become_password()))
         candidates = args["candidates"] or default_candidates(self._hosts[name], self._operator)
         try:
             login, reply = self._reach(name, candidates, command)
@@ -344,7 +344,7 @@ class ActionModule(ActionBase):
         result = {
             **login,
             **found,
-            "sudo_password": password,
+            "sudo_password": self._login.sudo_password(args["password_hash"]),
             "key_fingerprint": reply["fingerprint"],
             "host_key": self._trust(name, reply["host_key"]),
         }

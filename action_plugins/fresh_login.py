@@ -8,6 +8,8 @@ jump host, known hosts, timeouts), minus connection sharing. Other action plugin
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import ctypes.util
 import os
 import re
 import signal
@@ -20,6 +22,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
+from passlib.hash import sha512_crypt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +108,26 @@ def outcome_of(rc: int, stderr: str, *, sudo: bool) -> str:
     if sudo and rc != 0 and re.search(r"^sudo: ", stderr, re.MULTILINE):
         return "sudo failed"
     return "ok"
+
+
+def makes(password: str, crypt_hash: str) -> bool | None:
+    """Return whether *password* makes *crypt_hash*; None where this machine cannot tell.
+
+    :param crypt_hash: SHA-512 (``$6$``) is known everywhere, any other kind where the system's libcrypt knows it: on
+        Linux that includes yescrypt.
+    """
+    if crypt_hash.startswith("$6$"):
+        with contextlib.suppress(ValueError):
+            return bool(sha512_crypt.verify(password, crypt_hash))
+        return None
+    try:
+        crypt = ctypes.CDLL(ctypes.util.find_library("crypt")).crypt
+    except (OSError, AttributeError):
+        return None
+    crypt.argtypes, crypt.restype = [ctypes.c_char_p, ctypes.c_char_p], ctypes.c_char_p
+    made = crypt(password.encode(), crypt_hash.encode())
+    # An unknown kind answers with nothing, or with a text that begins with a star: crypt(3), "failure tokens".
+    return None if not made or made.startswith(b"*") else bool(made == crypt_hash.encode())
 
 
 def _children() -> set[int]:
@@ -291,6 +314,16 @@ class ActionModule(ActionBase):
         """Return the become password that this task would use (from the host's variables or -K), or None."""
         secret = self._become_plugin().get_option("become_pass") or getattr(self._play_context, "become_pass", None)
         return to_text(secret) if secret else None
+
+    def sudo_password(self, declared: str) -> str:
+        """Return what is known of the sudo password: ``none``, ``given``, or ``wrong`` by its declared hash.
+
+        :param declared: its crypt(3) hash; empty where none is declared.
+        """
+        password = self.become_password()
+        if not password:
+            return "none"
+        return "wrong" if declared and makes(password, declared) is False else "given"
 
     def _become_plugin(self) -> Any:
         """Return a new sudo plugin with the options that the host's variables give.

@@ -31,12 +31,12 @@ def admits(cat: Any, sources: list[str], address: str) -> bool:
 
 
 def door_mistakes(  # noqa: PLR0917 a filter's arguments are positional in Jinja
-    cat: Any, host: str, operator: str, contact: Mapping[str, Any], today: str, password: bool = True
+    cat: Any, host: str, operator: str, contact: Mapping[str, Any], today: str, sudo_known: str = "given"
 ) -> list[str]:
     """Return why the next run could not log in to `host` as `operator`, a text each. Empty when the door is proved.
 
     contact: {user, port, key_fingerprint, source_address} of the present connection. today: 'YYYY-MM-DD', UTC.
-    password: whether the run knows the operator's sudo password, when sudo asks for one.
+    sudo_known: what the run knows of the operator's sudo password: "none", "given", or "wrong" (not the declared one).
     """
     person = next((person for person in cat["people"] if person["name"] == operator), None)
     if person is None:
@@ -48,8 +48,10 @@ def door_mistakes(  # noqa: PLR0917 a filter's arguments are positional in Jinja
         found.append(f"{operator} has no admin right on {host}")
     if person["sudo"] is None:
         found.append(f"{operator} has no sudo: write sudo: password or nopasswd")
-    elif person["sudo"] == "password" and not password:
+    elif person["sudo"] == "password" and sudo_known == "none":
         found.append(f"sudo asks {operator} for a password and this run has none: give it with --ask-become-pass (-K)")
+    elif person["sudo"] == "password" and sudo_known == "wrong":
+        found.append(f"the sudo password that was given is not the one of vault.password_hashes.{operator}: try again")
     accepted = contact.get("key_fingerprint")
     declared = [f"{key['name']} {key['fingerprint']}" for key in person["keys"]]
     if not accepted:

@@ -44,6 +44,10 @@ options:
     description: Seconds for each connection.
     type: int
     default: 10
+  password_hash:
+    description: Declared crypt(3) hash of the operator; the given sudo password is compared with it.
+    type: str
+    default: ""
   record:
     description: Make no contact, only remember this login as the last known good one.
     type: dict
@@ -70,7 +74,10 @@ key_fingerprint: {description: SHA256 fingerprint of the key that was accepted.,
 source_address: {description: The address from which the host saw the login come., type: str, returned: success}
 os: {description: "The system: id, version, codename, name.", type: dict, returned: success}
 python: {description: Whether /usr/bin/python3 is there., type: bool, returned: success}
-sudo_password: {description: Whether the run was given a password for sudo., type: bool, returned: success}
+sudo_password:
+  description: "What the run knows of the sudo password: none, given, or wrong when it does not make O(password_hash)."
+  type: str
+  returned: success
 packages_missing: {description: Which of O(packages) are not installed., type: list, elements: str, returned: success}
 docker: {description: Whether a Docker engine is installed., type: bool, returned: success}
 wireguard: {description: Whether WireGuard is installed or in use., type: bool, returned: success}

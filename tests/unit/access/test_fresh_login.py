@@ -94,3 +94,21 @@ def test_noise_of_ssh_is_taken_out() -> None:
         f"OpenSSH_9.2p1 Debian\r\n{JUMP_OK}sudo: no\r\nTransferred: sent 3, received 4 bytes\r\nBytes per second: 1\r\n"
     )
     assert fresh_login.without_noise(text) == "sudo: no"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        # both of the password "correct horse": openssl passwd -6, mkpasswd --method=yescrypt
+        "$6$saltsaltsalt$Cy2drr8kDRji6smvDcT28wkqtq0R0VzVL5CkrjPQCITc5d/31j94knt9rGTcVSyjLXfjsiIsBh5ee8qR/3QDx1",
+        "$y$j9T$wy9JAsxkcZ1bHaUJ3pY1A1$gKtmplrntoTPgFFjygBJVh0T4On6uNVTx/XKMunPVg0",
+    ],
+)
+def test_a_password_is_compared_with_its_hash(made: str) -> None:
+    assert fresh_login.makes("correct horse", made) is True
+    assert fresh_login.makes("battery staple", made) is False
+
+
+@pytest.mark.parametrize("damaged", ["$6$broken", "$y$", "*", "$nonsense$x"])
+def test_a_damaged_hash_proves_nothing(damaged: str) -> None:
+    assert fresh_login.makes("correct horse", damaged) is None

@@ -214,7 +214,8 @@ def test_the_door_is_proved_on_paper() -> None:
     }
     door = FILTERS["door_mistakes"]
     assert door(cat, "web1", "alice", contact, TODAY) == []
-    assert "-K" in door(cat, "web1", "alice", contact, TODAY, password=False)[0]
+    assert "-K" in door(cat, "web1", "alice", contact, TODAY, "none")[0]
+    assert "vault.password_hashes.alice" in door(cat, "web1", "alice", contact, TODAY, "wrong")[0]
     assert (
         "admits 198.51.100.0/24 only"
         in door(cat, "web1", "alice", {**contact, "source_address": "192.0.2.1"}, TODAY)[0]
