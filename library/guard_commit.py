@@ -104,9 +104,13 @@ def content(path: str) -> bytes | None:
         return None
 
 
-def install(parts: dict[str, bytes]) -> bool:
-    """Bring the guard's own files up to date, each by a durable rename; return whether any changed."""
-    stale = [name for name, data in parts.items() if content(PLACES[name][0]) != data]
+def outdated(parts: dict[str, bytes]) -> list[str]:
+    """Those of the guard's own files that differ on the host."""
+    return [name for name, data in parts.items() if content(PLACES[name][0]) != data]
+
+
+def install(parts: dict[str, bytes], stale: list[str]) -> None:
+    """Bring the guard's own files up to date, each by a durable rename."""
     if stale:
         os.makedirs(FOLDER, mode=0o755, exist_ok=True)
         os.chmod(FOLDER, 0o755)
@@ -125,7 +129,6 @@ def install(parts: dict[str, bytes]) -> bool:
     if "unit" in stale or not os.path.islink(link):
         subprocess.run(["systemctl", "daemon-reload"], check=True)
         subprocess.run(["systemctl", "--quiet", "enable", os.path.basename(UNIT)], check=True)
-    return bool(stale)
 
 
 def hand_over(program: str, order: dict[str, object]) -> subprocess.CompletedProcess[bytes]:
@@ -140,6 +143,7 @@ def main() -> None:
     module = AnsibleModule({"payload": {"type": "str", "required": True, "no_log": True}}, supports_check_mode=True)
     order = json.loads(zlib.decompress(base64.b64decode(module.params["payload"])))
     parts = {name: base64.b64decode(data) for name, data in order.pop("parts").items()}
+    stale = outdated(parts)
     if module.check_mode:
         with tempfile.NamedTemporaryFile(dir="/run", prefix="holdfast-guard-", delete=False) as handle:
             handle.write(parts["program"])
@@ -149,7 +153,7 @@ def main() -> None:
             os.unlink(handle.name)
     else:
         try:
-            install(parts)
+            install(parts, stale)
         except (OSError, subprocess.SubprocessError) as error:
             module.fail_json(msg=f"the guard's program could not be installed, nothing was changed: {error}")
         done = hand_over(PLACES["program"][0], order)
@@ -158,6 +162,10 @@ def main() -> None:
     except ValueError:
         text = done.stderr.decode(errors="replace").strip()[-1500:]
         answer = {"failed": True, "msg": f"the guard's program ended with {done.returncode}: {text}"}
+    if stale:
+        said = "bring the guard's own program up to date"
+        answer["changed"] = True
+        answer.setdefault("would" if module.check_mode else "did", []).insert(0, said)
     if answer.pop("failed", False):
         module.fail_json(**answer)
     module.exit_json(**answer)

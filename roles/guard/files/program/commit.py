@@ -21,20 +21,19 @@ import sysctl
 import tables
 import units
 from host import (
-    ABORT_UNIT,
     LAST,
-    REVERT_UNIT,
     RUN,
     STAGING,
     STATE,
     STORE,
     GuardError,
+    abort_unit,
     blank_report,
     checkpoint,
     log,
     must,
     read_state,
-    run,
+    revert_unit,
     sync_directory,
     transition,
     unlink,
@@ -204,13 +203,12 @@ def _save(change: Change) -> dict[str, Any]:
 def _arm(state: dict[str, Any]) -> None:
     """Start the timer, and the switch by which the connecting account can ask for the revert without sudo."""
     ident, seconds = state["id"], state["seconds"]
-    run("systemctl", "reset-failed", f"{REVERT_UNIT}.service", f"{ABORT_UNIT}.service")
     # isolate would remove a transient timer; its default accuracy of a minute is too coarse; a failed try is repeated
     service = ["-p", "Type=oneshot", "-p", "Restart=on-failure", "-p", "RestartSec=2s", "-p", "StartLimitIntervalSec=0"]
     service += ["-p", "OOMScoreAdjust=-1000", "-p", "IgnoreOnIsolate=yes", "-p", "TimeoutStartSec=120s"]
     try:
         must(
-            "systemd-run", "--quiet", f"--unit={REVERT_UNIT}", "--collect", f"--on-active={seconds}s",
+            "systemd-run", "--quiet", f"--unit={revert_unit(ident)}", "--collect", f"--on-active={seconds}s",
             "--timer-property=AccuracySec=100ms", "--timer-property=IgnoreOnIsolate=yes", *service,
             f"{PROGRAM}-revert", ident, "it was not confirmed in time",
         )  # fmt: skip
@@ -220,7 +218,7 @@ def _arm(state: dict[str, Any]) -> None:
         os.mkdir(f"{RUN}/{ident}", 0o700)
         os.chown(f"{RUN}/{ident}", pwd.getpwnam(state["login_as"]).pw_uid, -1)
         must(
-            "systemd-run", "--quiet", f"--unit={ABORT_UNIT}", "--collect",
+            "systemd-run", "--quiet", f"--unit={abort_unit(ident)}", "--collect",
             f"--path-property=PathExists={RUN}/{ident}/now",
             "--property=IgnoreOnIsolate=yes", *service[:4], f"{PROGRAM}-revert", ident, "the fresh login failed",
         )  # fmt: skip

@@ -11,16 +11,16 @@ import accounts
 import files
 import tables
 from host import (
-    ABORT_UNIT,
     LAST,
-    REVERT_UNIT,
     RUN,
     STATE,
     STORE,
     GuardError,
+    abort_unit,
     checkpoint,
     log,
     read_state,
+    revert_unit,
     run,
     sync_directory,
     transition,
@@ -52,7 +52,7 @@ def confirm(ident: str) -> dict[str, Any]:
         for path in state["files"]:
             unlink(files.twin_of(path))
         accounts.drop_twins(state["accounts"])
-        run("systemctl", "stop", f"{REVERT_UNIT}.timer", f"{ABORT_UNIT}.path")
+        run("systemctl", "stop", f"{revert_unit(ident)}.timer", f"{abort_unit(ident)}.path")
         shutil.rmtree(f"{RUN}/{ident}", ignore_errors=True)
         log(f"{ident} confirmed")
     return {"confirmed": ident}

@@ -26,8 +26,6 @@ STAGING = f"{STORE}/staging.json"
 RUN = "/run/holdfast-guard"
 LOCK = f"{RUN}.lock"
 KILL_AT = f"{RUN}.kill-at"
-REVERT_UNIT = "holdfast-guard-revert"
-ABORT_UNIT = "holdfast-guard-abort"
 LOCK_SECONDS = 30
 
 
@@ -99,6 +97,19 @@ def transition() -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def revert_unit(ident: str) -> str:
+    """Name of a commit's timer and of what it starts.
+
+    Each commit has its own: a stop of the last one's that systemd has not yet carried out never meets the next one's.
+    """
+    return f"holdfast-guard-revert-{ident}"
+
+
+def abort_unit(ident: str) -> str:
+    """Name of the switch by which the connecting account asks for the revert."""
+    return f"holdfast-guard-abort-{ident}"
 
 
 def sync_directory(path: str) -> None:

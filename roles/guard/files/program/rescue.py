@@ -10,7 +10,7 @@ import accounts
 import files
 import sysctl
 import units
-from host import LAST, RESCUE, STATE, TABLES, write_durably
+from host import LAST, RESCUE, STATE, TABLES, abort_unit, revert_unit, write_durably
 
 
 def script(state: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def script(state: dict[str, Any]) -> str:
         f"echo {shlex.quote(reason)} > {LAST}",
         "logger -t holdfast-guard 'reverted by the shell: Python does not run on this host'",
         f"rm -f {STATE}",
-        "systemctl --no-block stop holdfast-guard-revert.timer holdfast-guard-abort.path",
+        f"systemctl --no-block stop {revert_unit(state['id'])}.timer {abort_unit(state['id'])}.path",
     ]
     return "\n".join(lines) + "\n"
 

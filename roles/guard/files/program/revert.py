@@ -14,7 +14,7 @@ import sshd
 import sysctl
 import tables
 import units
-from host import ABORT_UNIT, LAST, REVERT_UNIT, RUN, STATE, STORE, checkpoint, log, run, sync_directory, unlink
+from host import LAST, RUN, STATE, STORE, abort_unit, checkpoint, log, revert_unit, run, sync_directory, unlink
 
 
 def put_back(state: dict[str, Any], why: str, *, booting: bool = False) -> list[str]:
@@ -46,7 +46,8 @@ def put_back(state: dict[str, Any], why: str, *, booting: bool = False) -> list[
     shutil.rmtree(f"{RUN}/{state['id']}", ignore_errors=True)
     log(f"{state['id']} reverted")
     if not booting:
-        run("systemctl", "--no-block", "stop", f"{REVERT_UNIT}.timer", f"{ABORT_UNIT}.path")
+        ident = state["id"]
+        run("systemctl", "--no-block", "stop", f"{revert_unit(ident)}.timer", f"{abort_unit(ident)}.path")
     return []
 
 
