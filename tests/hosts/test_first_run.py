@@ -186,7 +186,17 @@ def test_socket_activation(bare: Target) -> None:
     assert bare.play(SITE).changed == 0
 
 
-@pytest.mark.full
+def test_an_sshd_that_systemd_lost(target: Target) -> None:
+    """An sshd outside of its unit holds the port: the run goes through it, ends it, and leaves the unit's own."""
+    target.sh("systemctl stop ssh.service; mkdir -p /run/sshd; systemd-run --quiet --unit=lost /usr/sbin/sshd -D")
+    target.host.wait_port(22)
+    run = target.play(SITE)
+    assert "start ssh.service" in run.text
+    assert target.sh("systemctl is-active ssh.service lost.service", check=False).split() == ["active", "inactive"]
+    assert target.ssh("oper") == 0
+    assert target.play(SITE).changed == 0
+
+
 def test_revert_to_socket_activation(target: Target, tmp_path: Path) -> None:
     """A revert of the move to ssh.service brings ssh.socket back."""
     target.sh(OVER_TO_THE_SOCKET)
@@ -225,7 +235,6 @@ def test_no_python(bare: Target) -> None:
     assert bare.play(SITE).changed == 0
 
 
-@pytest.mark.full
 def test_sudo_with_a_password(bare: Target, tmp_path: Path) -> None:
     """An admin whose sudo asks for a password runs with it; a wrong one or none ends the run with its reason."""
     given = bare.inventory
