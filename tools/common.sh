@@ -1,0 +1,57 @@
+# What the scripts of the set-up share. Sourced with the project's root as the working directory.
+cache=${HOLDFAST_CACHE:-~/.cache/holdfast}
+venv=${HOLDFAST_VENV:-.venv}
+log=$cache/setup.log
+
+stop() {
+    echo "holdfast: $*" >&2
+    exit 1
+}
+say() { printf '[%6.1f s] %s\n' "$SECONDS" "$*"; }
+
+# What a failed command's log says, as one thing to do. The last words are for what nobody foresaw.
+advice() {
+    if grep -qi 'no space left' "$log"; then
+        echo "the disk is full: make room (HOLDFAST_CACHE moves $cache), then run this again"
+    elif grep -qiE 'permission denied|read-only file system' "$log"; then
+        echo "something may not be written: see who owns $PWD and $cache, then run this again"
+    elif grep -qiE 'could not get lock|unable to acquire the dpkg' "$log"; then
+        echo "another apt is at work: run this again when it has ended"
+    elif grep -qiE 'resolv|connect|timed out|timeout|proxy|unreachable|certificate|could not fetch|tls' "$log"; then
+        echo "nothing answers there: see to the network, the proxy or the mirror (https_proxy, pip's index-url, apt's sources)"
+    else
+        grep -vE '^[[:space:]]*$' "$log" | tail -n 1
+    fi
+}
+
+# Run a command with its output in the log and a sign of life every 15 s. A failure becomes one line.
+#   work WHAT COMMAND…
+job=
+work() {
+    local what=$1 began=$SECONDS told=$SECONDS
+    shift
+    say "$what"
+    "$@" >"$log" 2>&1 </dev/null &
+    job=$!
+    while kill -0 "$job" 2>/dev/null; do
+        sleep 0.1
+        if [ $((SECONDS - told)) -ge 15 ]; then
+            told=$SECONDS
+            say "  still at it after $((SECONDS - began)) s"
+        fi
+    done
+    wait "$job" || stop "$what failed: $(advice) (its log: $log)"
+    job=
+}
+# A command in the background does not hear the Ctrl-C that ends this script.
+trap '[ -z "$job" ] || kill "$job" 2>/dev/null' EXIT
+
+may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+install() {
+    export DEBIAN_FRONTEND=noninteractive
+    work "asking the Debian mirror what there is" apt-get -q -o APT::Update::Error-Mode=any update
+    work "installing $*" apt-get -q install -y --no-install-recommends "$@"
+}
+
+mkdir -p "$cache" 2>/dev/null && touch "$log" 2>/dev/null \
+    || stop "cannot write to $cache: name a folder of yours in HOLDFAST_CACHE, or see who owns that one"
