@@ -394,7 +394,9 @@ def down(name: str, engine: Engine) -> None:
     if containers := engine.run("ps", "--all", *chosen).stdout.split():
         engine.run("rm", "--force", "--volumes", *containers, timeout=120)
     for network in engine.run("network", "ls", *chosen).stdout.split():
-        engine.run("network", "rm", network, check=False)
+        done = engine.run("network", "rm", network, check=False)
+        if done.returncode and engine.inspect("network", network):
+            raise LabError(f"cannot remove the network {network}: {done.stderr.strip()}")
     for image in set(engine.run("images", *chosen).stdout.split()):
         engine.run("rmi", "--force", image, check=False)
 

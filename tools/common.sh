@@ -50,7 +50,7 @@ may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 install() {
     export DEBIAN_FRONTEND=noninteractive
     work "asking the Debian mirror what there is" apt-get -q -o APT::Update::Error-Mode=any update
-    work "installing $*" apt-get -q install -y --no-install-recommends "$@"
+    work "installing $*" apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
 }
 
 mkdir -p "$cache" 2>/dev/null && touch "$log" 2>/dev/null \

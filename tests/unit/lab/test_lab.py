@@ -14,7 +14,7 @@ import pytest
 import yaml
 from passlib.hash import sha512_crypt
 
-from lab import bench, check, images, inventory, play
+from lab import bench, bootstrap, check, images, inventory, play
 from lab.engine import Engine, choose
 from lab.hosts import Lab
 from lab.progress import LabError
@@ -81,12 +81,12 @@ def test_the_mirror_is_read_from_both_forms_of_apt_sources(
     monkeypatch.delenv("HOLDFAST_SECURITY_MIRROR", raising=False)
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
-    assert images.mirrors(tmp_path) == ("http://m.example/debian", "http://m.example/security")
+    assert bootstrap.mirrors(tmp_path) == ("http://m.example/debian", "http://m.example/security")
 
 
 def test_no_sources_is_no_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOLDFAST_MIRROR", raising=False)
-    assert images.mirrors(tmp_path)[0] == ""
+    assert bootstrap.mirrors(tmp_path)[0] == ""
 
 
 def test_an_unknown_release_is_refused() -> None:
