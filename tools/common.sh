@@ -17,8 +17,10 @@ advice() {
         echo "something may not be written: see who owns $PWD and $cache, then run this again"
     elif grep -qiE 'could not get lock|unable to acquire the dpkg' "$log"; then
         echo "another apt is at work: run this again when it has ended"
-    elif grep -qiE 'resolv|connect|timed out|timeout|proxy|unreachable|certificate|could not fetch|tls' "$log"; then
-        echo "nothing answers there: see to the network, the proxy or the mirror (https_proxy, pip's index-url, apt's sources)"
+    elif grep -qi 'certificate' "$log"; then
+        echo "this machine does not know who signs that certificate: add the signer with update-ca-certificates, or name it in PIP_CERT"
+    elif grep -qiE 'resolv|connect|timed out|timeout|proxy|unreachable|could not fetch' "$log"; then
+        echo "nothing answers there: see to the network, https_proxy, pip's index-url or apt's sources, then run this again"
     else
         grep -vE '^[[:space:]]*$' "$log" | tail -n 1
     fi
@@ -47,10 +49,17 @@ work() {
 trap '[ -z "$job" ] || kill "$job" 2>/dev/null' EXIT
 
 may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
-install() {
-    export DEBIAN_FRONTEND=noninteractive
+# Let apt know what the mirror has, once for each script.
+asked=
+ask_mirror() {
+    [ -z "$asked" ] || return 0
     work "asking the Debian mirror what there is" apt-get -q -o APT::Update::Error-Mode=any update
-    work "installing $*" apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
+    asked=yes
+}
+install() {
+    ask_mirror
+    work "installing $*" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 \
+        install -y --no-install-recommends "$@"
 }
 
 mkdir -p "$cache" 2>/dev/null && touch "$log" 2>/dev/null \
