@@ -2,6 +2,9 @@
 cache=${HOLDFAST_CACHE:-~/.cache/holdfast}
 venv=${HOLDFAST_VENV:-.venv}
 log=$cache/setup.log
+machine=${HOLDFAST_MACHINE:-} # a folder with another machine's files, for the tests
+# Not every search path has what root's has: iptables, dockerd.
+PATH=$PATH:$machine/usr/sbin:$machine/sbin
 
 stop() {
     echo "holdfast: $*" >&2
@@ -26,8 +29,9 @@ advice() {
     fi
 }
 
-# Run a command with its output in the log and a sign of life every 15 s. A failure becomes one line.
+# Run a command with its output in the log and a sign of life now and then. A failure becomes one line.
 #   work WHAT COMMAND…
+SIGN_OF_LIFE=15
 job=
 work() {
     local what=$1 began=$SECONDS told=$SECONDS
@@ -37,7 +41,7 @@ work() {
     job=$!
     while kill -0 "$job" 2>/dev/null; do
         sleep 0.1
-        if [ $((SECONDS - told)) -ge 15 ]; then
+        if [ $((SECONDS - told)) -ge "$SIGN_OF_LIFE" ]; then
             told=$SECONDS
             say "  still at it after $((SECONDS - began)) s"
         fi
