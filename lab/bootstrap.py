@@ -228,7 +228,7 @@ def _upon_pulled(engine: Engine, release: str, target: Path) -> None:
 def _logged(
     release: str, what: str, command: Sequence[str], *, folder: Path | None = None, output: Path | None = None
 ) -> None:
-    """Run a command of at most 15 minutes with signs of life, its output in a log. Raises LabError with its last line.
+    """Run a command of at most 15 minutes with signs of life, its output in a log. Raises LabError with the cause.
 
     ``output``: a file for what it writes to standard output; then the log gets only the rest.
     """
@@ -246,4 +246,8 @@ def _logged(
             raise LabError(f"{what} failed: there is no {command[0]}") from error
     if done.returncode:
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        raise LabError(f"{what} failed: {lines[-1] if lines else 'it said nothing'} (its log: {log})")
+        # apt names the cause first; mmdebstrap ends with what it makes of it.
+        causes = [line.strip() for line in lines if re.match(r"\s*(E:|W: Failed)", line)] or lines[-1:]
+        raise LabError(
+            f"{what.partition(' (')[0]} failed: {causes[0] if causes else 'it said nothing'} (its log: {log})"
+        )

@@ -15,7 +15,7 @@ say() { printf '[%6.1f s] %s\n' "$SECONDS" "$*"; }
 # What a failed command's log says, as one thing to do. The last words are for what nobody foresaw.
 advice() {
     if grep -qi 'no space left' "$log"; then
-        echo "the disk is full: make room (HOLDFAST_CACHE moves $cache), then run this again"
+        echo "the disk is full: make room for $PWD or $cache (HOLDFAST_CACHE moves it), then run this again"
     elif grep -qiE 'permission denied|read-only file system' "$log"; then
         echo "something may not be written: see who owns $PWD and $cache, then run this again"
     elif grep -qiE 'could not get lock|unable to acquire the dpkg' "$log"; then
