@@ -130,6 +130,7 @@ def test_who_cannot_have_an_engine_is_told_in_one_line(
 ) -> None:
     machine.user(0 if "root" in groups else 1000, *groups)
     machine.podman()
+    machine.program("bin/docker", IMITATION)
     done = machine.run(**environment)
     assert (done.returncode, done.stdout, machine.done) == (1, "", [])
     assert done.stderr.count("\n") == 1
