@@ -46,21 +46,23 @@ def heading(text: str) -> None:
     progress.say(f"== {text}")
 
 
-def start(place: Lab) -> tuple[LabHost, list[str]]:
-    """Return the host and the arguments of its inventory: of the running demo, else of a fresh one."""
+def start() -> tuple[Lab, LabHost, list[str]]:
+    """Return the lab, the host and the arguments of its inventory: of the running demo, else of a fresh one."""
+    place = lab()
     path = FOLDER / "inventory"
     host = place.find(HOST)
     if host and (path / "hosts.yml").exists() and (path / "known_hosts").exists():
         progress.say(
             f"the demo host is already there ({host.address}): going on with it; `make demo-down` starts afresh"
         )
-        return host, ["-i", str(path.resolve()), "-e", f"operator={inventory.OPERATOR}"]
+        return place, host, ["-i", str(path.resolve()), "-e", f"operator={inventory.OPERATOR}"]
     remove()
+    place = lab()  # the old one remembers a network that is gone
     FOLDER.mkdir(parents=True, exist_ok=True)
     host = place.start(HOST, "trixie")
     progress.say(f"a bare Debian 13 at {host.address} {host.address6}: SSH as root, with a key, is all there is")
     # The stranger who probes the host last shares the throttle with nobody, so no source is exempt.
-    return host, inventory.write(path, [host]).arguments
+    return place, host, inventory.write(path, [host]).arguments
 
 
 def need(condition: bool, what: str, log: Path) -> None:
@@ -93,8 +95,7 @@ def login(command: str) -> subprocess.CompletedProcess[str]:
 def run() -> int:
     """Run the whole demo and return the exit code."""
     heading("1/6 a bare Debian 13 host, as a provider hands it over")
-    place = lab()
-    host, arguments = start(place)
+    place, host, arguments = start()
     log = FOLDER / "log.txt"
     (FOLDER / "ssh_config").write_text(ssh_config(host, FOLDER, inventory.OPERATOR), encoding="utf-8")
 
