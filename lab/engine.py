@@ -135,7 +135,8 @@ def _podman_environment() -> tuple[tuple[str, str], ...]:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as handle:
             handle.write(text)
         Path(handle.name).rename(path)
-    return (("CONTAINERS_CONF", str(path)),)
+    # Podman 5 warns of old cgroups with every command.
+    return (("CONTAINERS_CONF", str(path)), ("PODMAN_IGNORE_CGROUPSV1_WARNING", "1"))
 
 
 def _answers(engine: Engine) -> bool:

@@ -202,7 +202,9 @@ class Lab:
             group = (int.from_bytes(digest[2:4]) + attempt) & 0xFFFF
             v6 = f"fd{digest[4]:02x}:{digest[5]:02x}{digest[6]:02x}:{digest[7]:02x}{digest[8]:02x}:{group:x}::/64"
             base = ["network", "create", "--label", f"{LABEL}={self.name}", "--subnet", v4]
-            done = self.engine.run(*base, "--ipv6", "--subnet", v6, full, check=False)
+            # docker switches IPv6 on for its bridge or says no; podman would fail when the first host starts.
+            dual = ["--ipv6", "--subnet", v6] if self.engine.kind == "docker" or _new_links_have_ipv6() else []
+            done = self.engine.run(*base, *dual, full, check=False)
             if done.returncode == 0:
                 return
             error = done.stderr.strip()
@@ -408,6 +410,11 @@ def make_key(path: Path, comment: str) -> Path:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
         subprocess.run(command, check=True, capture_output=True)
     return path.absolute()
+
+
+def _new_links_have_ipv6(switch: Path = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")) -> bool:
+    """Tell whether this machine's kernel gives IPv6 to a link that is made now."""
+    return switch.exists() and switch.read_text(encoding="ascii").strip() == "0"
 
 
 def _routed(network: ipaddress.IPv4Network) -> bool:
