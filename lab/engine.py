@@ -33,8 +33,13 @@ CAPABILITIES = (
     "DAC_READ_SEARCH",
 )
 
-# Debian 12's podman asks for limits that a root without CAP_SYS_RESOURCE may not set; its crun refuses hybrid cgroups.
+# Docker's DROP of what is forwarded overrules what podman accepts in nftables of its own, so it has to share iptables.
 PODMAN_CONF = """\
+[network]
+firewall_driver = "iptables"
+"""
+# Debian 12's podman asks for limits that a root without CAP_SYS_RESOURCE may not set; its crun refuses hybrid cgroups.
+PODMAN_LIMITS = """\
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4000:4000"]
 [engine]
@@ -124,19 +129,22 @@ class Engine:
 
 
 def _podman_environment() -> tuple[tuple[str, str], ...]:
-    """Return CONTAINERS_CONF where podman's defaults cannot work on this machine, else nothing."""
+    """Return the variables that name podman a configuration with which it works on this machine."""
     if os.environ.get("CONTAINERS_CONF"):
         return (("CONTAINERS_CONF", os.environ["CONTAINERS_CONF"]),)
-    if cgroup_v2() and has_capability(24):
-        return ()
-    text = PODMAN_CONF.format(runtime='runtime = "runc"\n' if _on_path("runc") else "")
+    text = PODMAN_CONF
+    constrained = not (cgroup_v2() and has_capability(24))
+    if constrained:
+        text += PODMAN_LIMITS.format(runtime='runtime = "runc"\n' if _on_path("runc") else "")
     path = cache_dir() / "containers.conf"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as handle:
             handle.write(text)
         Path(handle.name).rename(path)
+    # Debian 12's podman knows the former variable only, which hides the machine's own settings: not without need.
+    name = "CONTAINERS_CONF" if constrained else "CONTAINERS_CONF_OVERRIDE"
     # Podman 5 warns of old cgroups with every command.
-    return (("CONTAINERS_CONF", str(path)), ("PODMAN_IGNORE_CGROUPSV1_WARNING", "1"))
+    return ((name, str(path)), ("PODMAN_IGNORE_CGROUPSV1_WARNING", "1"))
 
 
 def _answers(engine: Engine) -> bool:
