@@ -181,7 +181,7 @@ def _within_a_container(engine: Engine, release: str, target: Path) -> None:
                 output=target,
             )  # fmt: skip
         finally:
-            engine.run("rm", "--force", container, check=False)
+            engine.remove(container, check=False)
             engine.run("rmi", "--force", image, check=False)
 
 
@@ -222,7 +222,7 @@ def _upon_pulled(engine: Engine, release: str, target: Path) -> None:
         )
         engine.run("export", "--output", str(target), container, timeout=300)
     finally:
-        engine.run("rm", "--force", container, check=False)
+        engine.remove(container, check=False)
 
 
 def _logged(

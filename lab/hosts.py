@@ -64,7 +64,7 @@ class LabHost:
 
     def stop(self) -> None:
         """Delete the host."""
-        self.engine.run("rm", "--force", "--volumes", self.container, timeout=60)
+        self.engine.remove(self.container)
         self.lab.hosts.pop(self.name, None)
 
     def restart(self, *, hard: bool = False, wait: bool = True) -> None:
@@ -307,7 +307,7 @@ class Lab:
             if wait:
                 result.wait()
         except LabError:
-            self.engine.run("rm", "--force", container, check=False)
+            self.engine.remove(container, check=False)
             raise
         self.hosts[host] = result
         return result
@@ -367,7 +367,7 @@ class Lab:
         name = f"holdfast-{self.name}-outsider"
         found = self.engine.inspect("container", name)
         if found and not found["State"]["Running"]:
-            self.engine.run("rm", "--force", name)
+            self.engine.remove(name)
             found = None
         if not found:
             v4, v6 = self.network()
@@ -394,7 +394,7 @@ def down(name: str, engine: Engine) -> None:
     """Delete everything that carries the label of lab ``name``."""
     chosen = ["--quiet", "--filter", f"label={LABEL}={name}"]
     if containers := engine.run("ps", "--all", *chosen).stdout.split():
-        engine.run("rm", "--force", "--volumes", *containers, timeout=120)
+        engine.remove(*containers)
     for network in engine.run("network", "ls", *chosen).stdout.split():
         done = engine.run("network", "rm", network, check=False)
         if done.returncode and engine.inspect("network", network):
