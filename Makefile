@@ -4,6 +4,8 @@ VENV ?= .venv
 export HOLDFAST_VENV := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Ansible refuses a locale that is not there, and a fresh server often lacks the one that an SSH login brings along.
+export LC_ALL := C.UTF-8
 PY := $(VENV)/bin/python
 INVENTORY ?=
 
@@ -41,7 +43,7 @@ lockout-table: setup-tools ## Write docs/how-to/lockout.md's table from the atta
 demo: setup ## Watch a bare Debian 13 host become a hardened one
 	@$(PY) -m lab demo
 
-demo-down: setup ## Remove all that the demo made
+demo-down: setup-tools ## Remove all that the demo made
 	@$(PY) -m lab demo-down
 
 verify: setup-tools ## Verify hosts, read-only: make verify INVENTORY=inventories/mine

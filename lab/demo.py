@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import shutil
@@ -9,17 +10,20 @@ import subprocess
 from pathlib import Path
 
 from lab import inventory
+from lab.cache import cache_dir
+from lab.engine import Engine, answering
 from lab.hosts import Lab, LabHost
-from lab.play import play
+from lab.play import ROOT, play
 from lab.progress import LabError, progress
 
 FOLDER = Path(".holdfast/demo")
 HOST = "demo"
 
 
-def lab() -> Lab:
-    """Return the demo's lab."""
-    return Lab("demo", directory=FOLDER / "lab")
+def lab(engine: Engine | None = None) -> Lab:
+    """Return this checkout's demo lab. Another checkout on this machine has a demo of its own."""
+    mark = hashlib.sha256(str(ROOT).encode()).hexdigest()[:5]
+    return Lab(f"demo-{mark}", directory=FOLDER / "lab", engine=engine)
 
 
 def ssh_config(host: LabHost, folder: Path, user: str) -> str:
@@ -42,21 +46,23 @@ def heading(text: str) -> None:
     progress.say(f"== {text}")
 
 
-def start(place: Lab) -> tuple[LabHost, list[str]]:
-    """Return the host and the arguments of its inventory: of the running demo, else of a fresh one."""
+def start() -> tuple[Lab, LabHost, list[str]]:
+    """Return the lab, the host and the arguments of its inventory: of the running demo, else of a fresh one."""
+    place = lab()
     path = FOLDER / "inventory"
     host = place.find(HOST)
     if host and (path / "hosts.yml").exists() and (path / "known_hosts").exists():
         progress.say(
             f"the demo host is already there ({host.address}): going on with it; `make demo-down` starts afresh"
         )
-        return host, ["-i", str(path.resolve()), "-e", f"operator={inventory.OPERATOR}"]
-    down()
+        return place, host, ["-i", str(path.resolve()), "-e", f"operator={inventory.OPERATOR}"]
+    remove()
+    place = lab()  # the old one remembers a network that is gone
     FOLDER.mkdir(parents=True, exist_ok=True)
     host = place.start(HOST, "trixie")
     progress.say(f"a bare Debian 13 at {host.address} {host.address6}: SSH as root, with a key, is all there is")
     # The stranger who probes the host last shares the throttle with nobody, so no source is exempt.
-    return host, inventory.write(path, [host]).arguments
+    return place, host, inventory.write(path, [host]).arguments
 
 
 def need(condition: bool, what: str, log: Path) -> None:
@@ -89,8 +95,7 @@ def login(command: str) -> subprocess.CompletedProcess[str]:
 def run() -> int:
     """Run the whole demo and return the exit code."""
     heading("1/6 a bare Debian 13 host, as a provider hands it over")
-    place = lab()
-    host, arguments = start(place)
+    place, host, arguments = start()
     log = FOLDER / "log.txt"
     (FOLDER / "ssh_config").write_text(ssh_config(host, FOLDER, inventory.OPERATOR), encoding="utf-8")
 
@@ -142,8 +147,23 @@ Done after {progress.seconds:.0f} s."""
     return 0
 
 
+def remove() -> None:
+    """Remove the demo's containers, networks and files, whichever engine it ran with."""
+    engines = list(answering())
+    if FOLDER.exists() and not engines:
+        raise LabError("no engine answers, so the demo's host stays: start docker or podman, then run this again")
+    for engine in engines:
+        lab(engine).down()
+    if FOLDER.exists():
+        try:
+            shutil.rmtree(FOLDER)
+        except OSError as error:
+            raise LabError(f"cannot remove {error.filename} ({error.strerror}): run this as who made it") from error
+
+
 def down() -> int:
-    """Remove the demo's containers, networks and files."""
-    lab().down()
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    """Remove all that the demo made, and say what stays."""
+    remove()
+    progress.say("the demo's host, networks and files are gone")
+    progress.say(f"kept for the next time: {cache_dir()}, and the images localhost/holdfast/bare in the engine")
     return 0

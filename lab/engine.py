@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.cache import cache_dir
 from lab.progress import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
 LABEL = "holdfast.lab"
 
@@ -32,21 +33,19 @@ CAPABILITIES = (
     "DAC_READ_SEARCH",
 )
 
-# Debian 12's podman asks for limits that a root without CAP_SYS_RESOURCE may not set; its crun refuses hybrid cgroups.
+# Docker's DROP of what is forwarded overrules what podman accepts in nftables of its own, so it has to share iptables.
 PODMAN_CONF = """\
+[network]
+firewall_driver = "iptables"
+"""
+# Debian 12's podman asks for limits that a root without CAP_SYS_RESOURCE may not set; its crun refuses hybrid cgroups.
+PODMAN_LIMITS = """\
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4000:4000"]
 [engine]
 {runtime}cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
-
-
-def cache_dir() -> Path:
-    """Return the directory of built images and logs: $HOLDFAST_CACHE, else ~/.cache/holdfast. It exists afterwards."""
-    path = Path(os.environ.get("HOLDFAST_CACHE") or Path.home() / ".cache/holdfast")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def cgroup_v2() -> bool:
@@ -116,6 +115,11 @@ class Engine:
         found = json.loads(done.stdout)
         return dict(found[0]) if found else None
 
+    def remove(self, *containers: str, check: bool = True) -> None:
+        """Delete containers, running or not, without waiting for them to stop."""
+        at_once = ["--time", "0"] if self.kind == "podman" else []  # docker never waits
+        self.run("rm", "--force", "--volumes", *at_once, *containers, check=check, timeout=120)
+
     def host_options(self) -> list[str]:
         """Options of ``create`` for a container that runs systemd as a small virtual server does."""
         options = [option for name in CAPABILITIES for option in ("--cap-add", name)]
@@ -130,45 +134,59 @@ class Engine:
 
 
 def _podman_environment() -> tuple[tuple[str, str], ...]:
-    """Return CONTAINERS_CONF where podman's defaults cannot work on this machine, else nothing."""
+    """Return the variables that name podman a configuration with which it works on this machine."""
     if os.environ.get("CONTAINERS_CONF"):
         return (("CONTAINERS_CONF", os.environ["CONTAINERS_CONF"]),)
-    if cgroup_v2() and has_capability(24):
-        return ()
-    text = PODMAN_CONF.format(runtime='runtime = "runc"\n' if _on_path("runc") else "")
+    text = PODMAN_CONF
+    constrained = not (cgroup_v2() and has_capability(24))
+    if constrained:
+        text += PODMAN_LIMITS.format(runtime='runtime = "runc"\n' if _on_path("runc") else "")
     path = cache_dir() / "containers.conf"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as handle:
             handle.write(text)
         Path(handle.name).rename(path)
-    return (("CONTAINERS_CONF", str(path)),)
+    # Debian 12's podman knows the former variable only, which hides the machine's own settings: not without need.
+    name = "CONTAINERS_CONF" if constrained else "CONTAINERS_CONF_OVERRIDE"
+    # Podman 5 warns of old cgroups with every command.
+    return ((name, str(path)), ("PODMAN_IGNORE_CGROUPSV1_WARNING", "1"))
 
 
 def _answers(engine: Engine) -> bool:
     """Only a server that answers counts: a docker client may be on the machine without any engine."""
+    if engine.kind == "podman":
+        # Rootless podman gives containers no address that Ansible could reach.
+        return os.geteuid() == 0 and _succeeds(engine, "version")
+    # podman's own imitation of docker answers to that name as well.
+    return (
+        _succeeds(engine, "version", "--format", "{{.Server.Version}}") and "Docker" in engine.run("--version").stdout
+    )
+
+
+def _succeeds(engine: Engine, *args: str) -> bool:
     try:
-        return (
-            engine.run(
-                "version",
-                "--format",
-                "{{.Server.Version}}" if engine.kind == "docker" else "json",
-                check=False,
-                timeout=20,
-            ).returncode
-            == 0
-        )
+        return engine.run(*args, check=False, timeout=20).returncode == 0
     except LabError:
         return False
 
 
-def choose(environ: Mapping[str, str], kinds: Sequence[str] = ("docker", "podman")) -> list[str]:
+KINDS = ("docker", "podman")
+
+
+def choose(environ: Mapping[str, str]) -> list[str]:
     """Return the engines to try, in order. Raises LabError when $HOLDFAST_ENGINE names an unknown one."""
     wanted = environ.get("HOLDFAST_ENGINE", "")
-    if not wanted:
-        return list(kinds)
-    if wanted not in kinds:
-        raise LabError(f"HOLDFAST_ENGINE is {wanted!r}; it may be {' or '.join(kinds)}")
-    return [wanted]
+    if wanted and wanted not in KINDS:
+        raise LabError(f"HOLDFAST_ENGINE is {wanted!r}; it may be {' or '.join(KINDS)}")
+    return [wanted] if wanted else list(KINDS)
+
+
+def answering(kinds: Iterable[str] = KINDS) -> Iterator[Engine]:
+    """Yield those of the engines that answer."""
+    for kind in kinds:
+        engine = Engine(kind, _podman_environment() if kind == "podman" else ())
+        if _answers(engine):
+            yield engine
 
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -185,13 +203,9 @@ def allow_many_systemds() -> None:
 @functools.cache
 def detect() -> Engine:
     """Return the engine that answers, $HOLDFAST_ENGINE first. Raises LabError with what to do when none does."""
-    for kind in choose(os.environ):
-        if kind == "podman" and os.geteuid() != 0:
-            continue  # rootless podman gives containers no address that Ansible could reach
-        engine = Engine(kind, _podman_environment() if kind == "podman" else ())
-        if _answers(engine):
-            allow_many_systemds()
-            return engine
+    for engine in answering(choose(os.environ)):
+        allow_many_systemds()
+        return engine
     raise LabError(
         "no container engine answers: run `make setup`, which installs and starts one or says what is missing"
     )

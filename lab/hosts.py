@@ -64,7 +64,7 @@ class LabHost:
 
     def stop(self) -> None:
         """Delete the host."""
-        self.engine.run("rm", "--force", "--volumes", self.container, timeout=60)
+        self.engine.remove(self.container)
         self.lab.hosts.pop(self.name, None)
 
     def restart(self, *, hard: bool = False, wait: bool = True) -> None:
@@ -202,7 +202,9 @@ class Lab:
             group = (int.from_bytes(digest[2:4]) + attempt) & 0xFFFF
             v6 = f"fd{digest[4]:02x}:{digest[5]:02x}{digest[6]:02x}:{digest[7]:02x}{digest[8]:02x}:{group:x}::/64"
             base = ["network", "create", "--label", f"{LABEL}={self.name}", "--subnet", v4]
-            done = self.engine.run(*base, "--ipv6", "--subnet", v6, full, check=False)
+            # docker switches IPv6 on for its bridge or says no; podman would fail when the first host starts.
+            dual = ["--ipv6", "--subnet", v6] if self.engine.kind == "docker" or _new_links_have_ipv6() else []
+            done = self.engine.run(*base, *dual, full, check=False)
             if done.returncode == 0:
                 return
             error = done.stderr.strip()
@@ -305,7 +307,7 @@ class Lab:
             if wait:
                 result.wait()
         except LabError:
-            self.engine.run("rm", "--force", container, check=False)
+            self.engine.remove(container, check=False)
             raise
         self.hosts[host] = result
         return result
@@ -365,7 +367,7 @@ class Lab:
         name = f"holdfast-{self.name}-outsider"
         found = self.engine.inspect("container", name)
         if found and not found["State"]["Running"]:
-            self.engine.run("rm", "--force", name)
+            self.engine.remove(name)
             found = None
         if not found:
             v4, v6 = self.network()
@@ -392,9 +394,11 @@ def down(name: str, engine: Engine) -> None:
     """Delete everything that carries the label of lab ``name``."""
     chosen = ["--quiet", "--filter", f"label={LABEL}={name}"]
     if containers := engine.run("ps", "--all", *chosen).stdout.split():
-        engine.run("rm", "--force", "--volumes", *containers, timeout=120)
+        engine.remove(*containers)
     for network in engine.run("network", "ls", *chosen).stdout.split():
-        engine.run("network", "rm", network, check=False)
+        done = engine.run("network", "rm", network, check=False)
+        if done.returncode and engine.inspect("network", network):
+            raise LabError(f"cannot remove the network {network}: {done.stderr.strip()}")
     for image in set(engine.run("images", *chosen).stdout.split()):
         engine.run("rmi", "--force", image, check=False)
 
@@ -406,6 +410,11 @@ def make_key(path: Path, comment: str) -> Path:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
         subprocess.run(command, check=True, capture_output=True)
     return path.absolute()
+
+
+def _new_links_have_ipv6(switch: Path = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")) -> bool:
+    """Tell whether this machine's kernel gives IPv6 to a link that is made now."""
+    return switch.exists() and switch.read_text(encoding="ascii").strip() == "0"
 
 
 def _routed(network: ipaddress.IPv4Network) -> bool:

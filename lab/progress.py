@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from typing import TextIO
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ALIVE_SECONDS = 15
 
 
 class LabError(Exception):
@@ -26,6 +33,24 @@ class Progress:
     def say(self, text: str) -> None:
         """Write one line with the elapsed seconds, and flush it."""
         print(f"[{self.seconds:6.1f} s] {text}", file=self._stream or sys.stderr, flush=True)
+
+    @contextmanager
+    def alive(self, what: str) -> Iterator[None]:
+        """Announce something long, and say every 15 s that it still goes on."""
+        self.say(what)
+        ended = threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(ALIVE_SECONDS):
+                self.say("  still at it")
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            teller.join()
 
 
 progress = Progress()

@@ -8,13 +8,14 @@ import json
 import stat
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from passlib.hash import sha512_crypt
 
-from lab import bench, check, images, inventory, play
+from lab import bench, bootstrap, check, hosts, images, inventory, play
 from lab.engine import Engine, choose
 from lab.hosts import Lab
 from lab.progress import LabError
@@ -81,12 +82,12 @@ def test_the_mirror_is_read_from_both_forms_of_apt_sources(
     monkeypatch.delenv("HOLDFAST_SECURITY_MIRROR", raising=False)
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
-    assert images.mirrors(tmp_path) == ("http://m.example/debian", "http://m.example/security")
+    assert bootstrap.mirrors(tmp_path) == ("http://m.example/debian", "http://m.example/security")
 
 
 def test_no_sources_is_no_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOLDFAST_MIRROR", raising=False)
-    assert images.mirrors(tmp_path)[0] == ""
+    assert bootstrap.mirrors(tmp_path)[0] == ""
 
 
 def test_an_unknown_release_is_refused() -> None:
@@ -135,6 +136,21 @@ def test_without_ipv6_the_network_is_ipv4_only(tmp_path: Path) -> None:
     found = json.dumps([{"IPAM": {"Config": [{"Subnet": "10.9.8.0/24"}]}}])
     engine = fake("docker", (1, "", ""), (1, "", "IPv6 is not supported"), (0, "id", ""), (0, found, ""))
     assert Lab("x", directory=tmp_path, engine=engine).network()[1] is None
+
+
+@pytest.mark.parametrize(("switch", "families"), [("0", 2), ("1", 1), (None, 1)])
+def test_podman_is_not_asked_for_ipv6_where_the_kernel_refuses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: str | None, families: int
+) -> None:
+    if switch:
+        (tmp_path / "switch").write_text(switch)
+    monkeypatch.setattr(hosts, "_new_links_have_ipv6", partial(hosts._new_links_have_ipv6, tmp_path / "switch"))
+    found = json.dumps([{"subnets": [{"subnet": "10.9.8.0/24"}]}])
+    engine = fake("podman", (1, "", ""), (0, "id", ""), (0, found, ""))
+    Lab("x", directory=tmp_path, engine=engine).network()
+    created = next(call for call in engine.asked if call[:2] == ("network", "create"))
+    assert created.count("--subnet") == families
+    assert ("--ipv6" in created) is (families == 2)
 
 
 def test_the_inventory_is_complete_private_and_new_each_time(tmp_path: Path) -> None:
