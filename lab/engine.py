@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.packages import on_path
 from lab.progress import LabError
 
 if TYPE_CHECKING:
@@ -60,10 +61,6 @@ def has_capability(number: int) -> bool:
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> number & 1)
     return False
-
-
-def _on_path(name: str) -> bool:
-    return any(os.access(Path(folder) / name, os.X_OK) for folder in (*os.get_exec_path(), "/usr/sbin"))
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ def _podman_environment() -> tuple[tuple[str, str], ...]:
         return (("CONTAINERS_CONF", os.environ["CONTAINERS_CONF"]),)
     if cgroup_v2() and has_capability(24):
         return ()
-    text = PODMAN_CONF.format(runtime='runtime = "runc"\n' if _on_path("runc") else "")
+    text = PODMAN_CONF.format(runtime='runtime = "runc"\n' if on_path("runc") else "")
     path = cache_dir() / "containers.conf"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as handle:

@@ -7,17 +7,17 @@ import hashlib
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.engine import Engine, cache_dir, detect
+from lab.packages import install, on_path
 from lab.progress import LabError, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 RELEASES = ("bookworm", "trixie")
 
@@ -40,19 +40,25 @@ ExecStart=/usr/bin/ssh-keygen -A
 WantedBy=multi-user.target
 """
 
-# Runs inside the new system. Masked units: they manage hardware that a container does not have.
-FINISH = f"""\
+# Run inside the new system, one after the other.
+BEGIN = f"""\
 set -e
 printf '%s' {shlex.quote(FIRST_BOOT_UNIT)} > /etc/systemd/system/provider-first-boot.service
 systemctl enable provider-first-boot.service ssh.service >/dev/null 2>&1
+"""
+# They manage hardware that a container does not have.
+MASK = """\
 systemctl mask systemd-udevd.service systemd-networkd-wait-online.service getty@tty1.service console-getty.service \\
   systemd-logind-varlink.socket >/dev/null 2>&1
+"""
+END = """\
 rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id /usr/sbin/policy-rc.d
 : > /etc/machine-id
 sed -i 's/^root:[^:]*:/root:*:/' /etc/shadow
 printf 'PermitRootLogin prohibit-password\\n' > /etc/ssh/sshd_config.d/10-provider.conf
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /etc/apt/apt.conf.d/99mmdebstrap
 """
+FINISH = BEGIN + MASK + END
 
 
 def recipe_hash(release: str) -> str:
@@ -92,11 +98,6 @@ def mirrors(folder: Path = Path("/etc/apt")) -> tuple[str, str]:
         elif suite == base:
             main = main or uri.rstrip("/")
     return main, security
-
-
-def is_debian(path: Path = Path("/etc/os-release")) -> bool:
-    """Tell whether this machine is Debian itself (its mirrors serve the suites that the lab needs)."""
-    return path.exists() and re.search(r'(?m)^ID="?debian"?$', path.read_text(encoding="utf-8")) is not None
 
 
 @contextmanager
@@ -145,17 +146,13 @@ def bare(release: str, engine: Engine | None = None) -> str:
 def _build(engine: Engine, release: str, archive: Path) -> None:
     """Write the root file system to ``archive``: with mmdebstrap from the Debian mirror, else upon a pulled image."""
     partial = archive.with_suffix(".part")
-    mirror, security = mirrors()
-    root = os.geteuid() == 0
-    if root and is_debian() and mirror and not shutil.which("mmdebstrap"):
-        progress.say("installing mmdebstrap")
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "mmdebstrap"]):
-            subprocess.run(["apt-get", "-qq", *command], env=env, capture_output=True, check=False, timeout=600)
+    mirror, _ = mirrors()
+    if mirror and not on_path("mmdebstrap"):
+        install("mmdebstrap")
     try:
-        if shutil.which("mmdebstrap") and mirror:
+        if on_path("mmdebstrap") and mirror:
             progress.say(f"building the bare image of {release} from the Debian mirror (one to two minutes, once)")
-            _mmdebstrap(release, partial, mirror, security)
+            mmdebstrap(release, partial, packages=PACKAGES, finish=FINISH)
         else:
             progress.say(f"building the bare image of {release} upon a pulled one (one to two minutes, once)")
             _pull(engine, release, partial)
@@ -164,13 +161,18 @@ def _build(engine: Engine, release: str, archive: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _mmdebstrap(release: str, target: Path, mirror: str, security: str) -> None:
+def mmdebstrap(release: str, target: Path, *, packages: Sequence[str], finish: str, form: str = "tar") -> None:
+    """Write a minimal Debian with those packages to ``target``, after the script ``finish`` has run inside it.
+
+    ``form``: "tar" or "directory". Raises LabError.
+    """
+    mirror, security = mirrors()
     sources = [f"deb {mirror} {release} main", f"deb {mirror} {release}-updates main"]
     if security:
         sources.append(f"deb {security} {release}-security main")
-    log = cache_dir() / f"mmdebstrap-{release}.log"
+    log = cache_dir() / f"mmdebstrap-{target.stem}.log"
     command = [
-        "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--format=tar",
+        "mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}", f"--format={form}",
         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--customize-hook=printf '%s' \"$HOLDFAST_FINISH\" | chroot \"$1\" sh", release, str(target), *sources,
@@ -180,7 +182,7 @@ def _mmdebstrap(release: str, target: Path, mirror: str, security: str) -> None:
         try:
             done = subprocess.run(
                 command,
-                env={**os.environ, "HOLDFAST_FINISH": FINISH},
+                env={**os.environ, "HOLDFAST_FINISH": finish},
                 stdout=handle,
                 stderr=handle,
                 check=False,
