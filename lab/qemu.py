@@ -70,6 +70,12 @@ class Monitor(Channel):
         """Begin; QEMU takes no orders before."""
         self.ask("qmp_capabilities", {})
 
+    def wait_for(self, event: str, seconds: float) -> None:
+        """Wait until QEMU tells of an event. Raises TimeoutError, EOFError."""
+        deadline = time.monotonic() + seconds
+        while self.receive(deadline).get("event") != event:
+            pass
+
     def human(self, command: str) -> None:
         """Give an order in the words of the human monitor, which answers nothing unless it failed. LabError."""
         if said := self.ask("human-monitor-command", {"command-line": command}, seconds=300).strip():

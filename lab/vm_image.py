@@ -61,7 +61,7 @@ def bare(release: str) -> Image:
     Raises LabError with what is missing on this machine.
     """
     if os.uname().machine != "x86_64" or os.geteuid() != 0:
-        raise LabError("virtual machines of the lab need root on an x86-64 machine: they have a card on its network")
+        raise LabError("virtual machines of the lab need root on an x86-64 machine")
     need("a virtual machine", TOOLS)
     folder = cache_dir() / f"vm-{release}-{recipe_hash(release)}"
     with images.locked(f"vm-{release}"):

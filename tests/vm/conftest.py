@@ -23,11 +23,10 @@ PATIENCE = 10
 # A service that is declared, so that its port is open, and the port of one that is not.
 DECLARED, UNDECLARED = 8003, 9999
 SERVICES = [*inventory.default_services(), {"name": "door", "on": ["web"], "listen": [{"port": DECLARED}]}]
-# What a host brings along that passed packets on before: the playbook is told that this one does not.
-WAS_A_ROUTER = """
-printf 'net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n' > /etc/sysctl.d/60-holdfast-forwarding.conf
-sysctl -q --system
-"""
+# What a host brings along that is to pass packets on from its next boot on; the playbook is told that it does not.
+TO_BE_A_ROUTER = (
+    "printf 'net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n' > /etc/sysctl.d/60-holdfast-forwarding.conf"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,7 +66,7 @@ def hardened(release: str, connections: Path, tmp_path_factory: pytest.TempPathF
         try:
             written = inventory.write(tmp_path_factory.mktemp(release) / "inventory", [host], services=SERVICES)
             target = Target(host, written, {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(connections)}, PATIENCE)
-            target.sh(WAS_A_ROUTER)
+            target.sh(TO_BE_A_ROUTER)
             run = target.play(SITE)
             hang_up(connections)
             host.save("hardened")
