@@ -16,7 +16,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test of a host on each chosen release."""
-    if "release" in metafunc.fixturenames:
+    """Run every test of a host on each chosen release, unless it names releases itself."""
+    named = any("release" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "release" in metafunc.fixturenames and not named:
         chosen = metafunc.config.getoption("--release")
         metafunc.parametrize("release", [chosen] if chosen else RELEASES, scope="session")
