@@ -12,8 +12,8 @@ import os
 import shutil
 import struct
 import subprocess
-import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 QEMU = "qemu-system-x86_64"
 MEMORY = "768"  # MiB
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
-# The public network's containers begin at 10, its outsider is 250.
-FIRST_ADDRESS = 251
+# The public network's containers have the addresses from 10 to 249, its outsider has 250.
+NUMBERS = range(251, 255)
 # mitigations=off saves an emulated processor a fifth of its work.
 KERNEL = "console=ttyS0 quiet net.ifnames=0 mitigations=off panic=-1"
 
@@ -211,11 +211,7 @@ def start(lab: Lab, name: str, release: str = "trixie") -> VirtualHost:
     """
     image = vm_image.bare(release)
     v4, v6 = lab.network()
-    lab.directory.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"vm-{name}-", dir=lab.directory)).absolute()
-    number = FIRST_ADDRESS + len(list(lab.directory.glob("vm-*"))) - 1
-    if number > 254:
-        raise LabError(f"lab {lab.name} has room for {255 - FIRST_ADDRESS} virtual machines")
+    number, folder = _place(lab)
     address = str(v4[number])
     host = VirtualHost(name, release, address, str(v6[number]) if v6 else "", lab, {"public": address}, image, folder)
     create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image.disk)]
@@ -229,6 +225,16 @@ def start(lab: Lab, name: str, release: str = "trixie") -> VirtualHost:
         host.stop()
         raise
     return host
+
+
+def _place(lab: Lab) -> tuple[int, Path]:
+    """Return a free number on the lab's network, and the folder that makes it taken."""
+    for number in NUMBERS:
+        folder = lab.directory.absolute() / f"vm-{number}"
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return number, folder
+    raise LabError(f"lab {lab.name} has room for {len(NUMBERS)} virtual machines")
 
 
 def _card(bridge: str) -> int:

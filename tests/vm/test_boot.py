@@ -50,7 +50,8 @@ def knock(address, port):
         except OSError:
             answer = "silent"
         if answer != before:
-            print(json.dumps([address, port, answer]))
+            # One write: print() makes two, between which another thread has its say.
+            sys.stdout.write(json.dumps([address, port, answer]) + "\\n")
         before = answer
         ended.wait(0.1)
 for address in sys.argv[2:]:
