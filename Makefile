@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tools lint unit test test-full demo demo-down verify bench docs lockout-table pins format
+.PHONY: help setup setup-tools lint unit test test-vm test-full demo demo-down verify bench docs lockout-table pins format
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ unit: setup-tools ## Unit and render tests (no host needed)
 
 test: setup ## All tests: lint, unit, render, molecule, real hosts
 	@$(PY) -m lab check all
+
+test-vm: setup ## Tests that need a kernel of their own: reboot, power loss, clock (root on x86-64, QEMU)
+	@$(PY) -m lab check vm
 
 test-full: setup ## All tests and the long forms of them
 	@$(PY) -m lab check full

@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab", description="Disposable Debian hosts")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="run tests")
-    check.add_argument("what", choices=("lint", "unit", "all", "full"))
+    check.add_argument("what", choices=("lint", "unit", "vm", "all", "full"))
     commands.add_parser("demo", help="a bare host becomes a hardened one before your eyes")
     commands.add_parser("demo-down", help="remove all that the demo made")
     commands.add_parser("bench", help="measure what a run costs")

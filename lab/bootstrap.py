@@ -6,7 +6,6 @@ import io
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.cache import cache_dir, locked
+from lab.packages import is_debian, on_path
 from lab.progress import LabError, progress
 
 if TYPE_CHECKING:
@@ -41,19 +41,25 @@ ExecStart=/usr/bin/ssh-keygen -A
 WantedBy=multi-user.target
 """
 
-# Runs inside the new system. Masked units: they manage hardware that a container does not have.
-FINISH = f"""\
+# Run inside the new system, one after the other.
+BEGIN = f"""\
 set -e
 printf '%s' {shlex.quote(FIRST_BOOT_UNIT)} > /etc/systemd/system/provider-first-boot.service
 systemctl enable provider-first-boot.service ssh.service >/dev/null 2>&1
+"""
+# They manage hardware that a container does not have.
+MASK = """\
 systemctl mask systemd-udevd.service systemd-networkd-wait-online.service getty@tty1.service console-getty.service \\
   systemd-logind-varlink.socket >/dev/null 2>&1
+"""
+END = """\
 rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id /usr/sbin/policy-rc.d
 : > /etc/machine-id
 sed -i 's/^root:[^:]*:/root:*:/' /etc/shadow
 printf 'PermitRootLogin prohibit-password\\n' > /etc/ssh/sshd_config.d/10-provider.conf
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /etc/apt/apt.conf.d/99mmdebstrap
 """
+FINISH = BEGIN + MASK + END
 
 
 def mirrors(folder: Path = Path("/etc/apt")) -> tuple[str, str]:
@@ -89,11 +95,6 @@ def mirrors(folder: Path = Path("/etc/apt")) -> tuple[str, str]:
     return main, security
 
 
-def is_debian(path: Path = Path("/etc/os-release")) -> bool:
-    """Tell whether this machine is Debian itself (its mirrors serve the suites that the lab needs)."""
-    return path.exists() and re.search(r'(?m)^ID="?debian"?$', path.read_text(encoding="utf-8")) is not None
-
-
 def build(engine: Engine, release: str, target: Path) -> None:
     """Write the root file system of a release to ``target``, in whichever way works here. Raises LabError.
 
@@ -116,8 +117,11 @@ def build(engine: Engine, release: str, target: Path) -> None:
     )
 
 
-def mmdebstrap(release: str, target: str) -> list[str]:
-    """Return the command that bootstraps a release from this machine's mirror. Raises LabError where it has none."""
+def mmdebstrap(release: str, target: str, packages: Sequence[str] = PACKAGES, form: str = "tar") -> list[str]:
+    """Return the command that bootstraps a release from this machine's mirror. Raises LabError where it has none.
+
+    ``form``: "tar" or "directory".
+    """
     mirror, security = mirrors()
     if not mirror:
         raise LabError("no Debian mirror in this machine's apt sources")
@@ -125,7 +129,7 @@ def mmdebstrap(release: str, target: str) -> list[str]:
     if security:
         sources.append(f"deb {security} {release}-security main")
     return [
-        "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--format=tar",
+        "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}", f"--format={form}",
         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--customize-hook=printf '%s' \"$HOLDFAST_FINISH\" | chroot \"$1\" sh", release, target, *sources,
@@ -133,10 +137,17 @@ def mmdebstrap(release: str, target: str) -> list[str]:
 
 
 def _directly(_: Engine, release: str, target: Path) -> None:
-    """Run mmdebstrap as root on this machine, installed when it is missing."""
-    command = mmdebstrap(release, str(target))
+    """Write the containers' system from the mirror, as root on this machine."""
+    from_mirror(release, target)
+
+
+def from_mirror(
+    release: str, target: Path, *, packages: Sequence[str] = PACKAGES, finish: str = FINISH, form: str = "tar"
+) -> None:
+    """Run mmdebstrap as root on this machine, installed when it is missing; ``finish`` runs inside the new system."""
+    command = mmdebstrap(release, str(target), packages, form)
     with locked("apt"):
-        if not shutil.which("mmdebstrap"):
+        if not on_path("mmdebstrap"):
             apt = ["apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "-o", "DPkg::Lock::Timeout=300"]
             _logged(release, "asking the Debian mirror what there is", [*apt, "update"])
             _logged(release, "installing mmdebstrap", [*apt, "install", "-y", "--no-install-recommends", "mmdebstrap"])
@@ -144,6 +155,7 @@ def _directly(_: Engine, release: str, target: Path) -> None:
         release,
         f"building the image of {release} from the Debian mirror (one to two minutes, once)",
         command,
+        finish=finish,
     )
 
 
@@ -226,14 +238,20 @@ def _upon_pulled(engine: Engine, release: str, target: Path) -> None:
 
 
 def _logged(
-    release: str, what: str, command: Sequence[str], *, folder: Path | None = None, output: Path | None = None
+    release: str,
+    what: str,
+    command: Sequence[str],
+    *,
+    folder: Path | None = None,
+    output: Path | None = None,
+    finish: str = FINISH,
 ) -> None:
     """Run a command of at most 15 minutes with signs of life, its output in a log. Raises LabError with the cause.
 
     ``output``: a file for what it writes to standard output; then the log gets only the rest.
     """
     log = cache_dir() / f"bootstrap-{release}.log"
-    env = {**os.environ, "HOLDFAST_FINISH": FINISH, "DEBIAN_FRONTEND": "noninteractive"}
+    env = {**os.environ, "HOLDFAST_FINISH": finish, "DEBIAN_FRONTEND": "noninteractive"}
     with log.open("wb") as handle, output.open("wb") if output else nullcontext(handle) as result, progress.alive(what):
         try:
             done = subprocess.run(

@@ -80,7 +80,7 @@ def pytest_stage(name: str, *arguments: str, at_once: bool = False) -> Stage:
 
 
 def stages(what: str) -> list[Stage]:
-    """Return the stages of "lint", "unit", "all" or "full". Raises LabError for another name."""
+    """Return the stages of "lint", "unit", "vm", "all" or "full". Raises LabError for another name."""
     code = python_code()
     lint = [
         Stage("ruff format", ["ruff", "format", "--check", "--quiet", *code]),
@@ -97,8 +97,12 @@ def stages(what: str) -> list[Stage]:
         return lint
     if what == "unit":
         return unit
+    # One machine at a time: an emulated processor is a whole one of this machine's.
+    vm = [pytest_stage("virtual machines", "tests/vm", at_once=True)]
+    if what == "vm":
+        return vm
     if what not in {"all", "full"}:
-        raise LabError(f"no such check: {what!r}; there are lint, unit, all and full")
+        raise LabError(f"no such check: {what!r}; there are lint, unit, vm, all and full")
     full = what == "full"
     chosen = [] if full else ["-m", "not full"]
     hosts = [
@@ -108,7 +112,7 @@ def stages(what: str) -> list[Stage]:
     ]
     scenarios = sorted(path.parent.name for path in Path("molecule").glob("*/molecule.yml"))
     molecule = [Stage(f"molecule {name}", ["molecule", "test", "-s", name], at_once=True) for name in scenarios]
-    return [*lint, *hosts, *molecule, *unit]
+    return [*lint, *(vm if full else []), *hosts, *molecule, *unit]
 
 
 def carry_out(stage: Stage) -> Result:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cache import cache_dir
+from lab.packages import on_path
 from lab.progress import LabError
 
 if TYPE_CHECKING:
@@ -59,10 +60,6 @@ def has_capability(number: int) -> bool:
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> number & 1)
     return False
-
-
-def _on_path(name: str) -> bool:
-    return any(os.access(Path(folder) / name, os.X_OK) for folder in (*os.get_exec_path(), "/usr/sbin"))
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ def _podman_environment() -> tuple[tuple[str, str], ...]:
     text = PODMAN_CONF
     constrained = not (cgroup_v2() and has_capability(24))
     if constrained:
-        text += PODMAN_LIMITS.format(runtime='runtime = "runc"\n' if _on_path("runc") else "")
+        text += PODMAN_LIMITS.format(runtime='runtime = "runc"\n' if on_path("runc") else "")
     path = cache_dir() / "containers.conf"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as handle:

@@ -7,46 +7,35 @@ import io
 import ipaddress
 import re
 import shutil
-import socket
 import subprocess
 import tarfile
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import images
 from lab.engine import LABEL, Engine, detect
+from lab.machine import Machine
 from lab.progress import LabError, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-BOOT_SECONDS = 60
 KEEP_LABEL = "holdfast.keep"
 
 
 @dataclass
-class LabHost:
-    """One running host. ``address`` and ``address6`` are its public ones; the latter is empty without IPv6."""
+class LabHost(Machine):
+    """One running container."""
 
-    name: str
-    release: str
     container: str
-    address: str
-    address6: str
     engine: Engine
-    lab: Lab = field(repr=False)
-    networks: dict[str, str] = field(default_factory=dict)
 
     def exec(
         self, argv: Sequence[str], *, check: bool = True, timeout: float = 60, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command on the host as root, past SSH: for planting and looking, not for the runs.
-
-        ``timeout`` in seconds. Raises LabError on a non-zero exit while ``check`` is true.
-        """
+        """As every host's: by the engine."""
         return self.engine.run(
             "exec",
             *(["-i"] if stdin is not None else []),
@@ -68,7 +57,7 @@ class LabHost:
         self.lab.hosts.pop(self.name, None)
 
     def restart(self, *, hard: bool = False, wait: bool = True) -> None:
-        """Boot the host again; ``hard`` cuts the power. Addresses stay, /run and /tmp do not."""
+        """As every host's: the container is stopped, or killed, and started."""
         if hard:
             self.engine.run("kill", "--signal", "KILL", self.container)
         else:
@@ -76,19 +65,6 @@ class LabHost:
         self.engine.run("start", self.container)
         if wait:
             self.wait()
-
-    def cut(self) -> None:
-        """Pull the host's network cable: the link of the public network goes down."""
-        self.exec(["ip", "link", "set", "eth0", "down"])
-
-    def plug(self) -> None:
-        """Plug the cable in again. The kernel forgot routes and IPv6 address with the link: set them anew."""
-        v4, v6 = self.lab.network()
-        script = f"ip link set eth0 up && ip route replace default via {v4[1]} dev eth0"
-        if v6 and self.address6:
-            script += f"; ip -6 addr replace {self.address6}/{v6.prefixlen} dev eth0 nodad"
-            script += f"; ip -6 route replace default via {v6[1]} dev eth0"
-        self.exec(["sh", "-c", script])
 
     def commit(self, tag: str, *, keep: bool = False) -> str:
         """Keep the host's disk as an image and return its name, to be given to ``Lab.start(image=…)``.
@@ -100,38 +76,16 @@ class LabHost:
         self.engine.run("commit", "--change", f'LABEL {label}="{self.lab.name}"', self.container, image, timeout=180)
         return image
 
-    def wait(self, *, port: int = 22, seconds: float = BOOT_SECONDS) -> None:
-        """Wait until sshd answers with its banner and systemd has booted. Raises LabError after ``seconds``."""
-        self.wait_port(port, seconds=seconds)
-        deadline = time.monotonic() + seconds
-        state = ""
-        while time.monotonic() < deadline:
-            state = self.exec(["systemctl", "is-system-running"], check=False).stdout.strip()
-            if state in {"running", "degraded"}:
-                return
-            time.sleep(0.1)
-        raise LabError(f"{self.name} did not finish booting within {seconds:g} s (systemd says {state or 'nothing'})")
+    def running(self) -> bool:
+        """Tell whether the container runs."""
+        done = self.engine.run("inspect", "--format", "{{.State.Running}}", self.container, check=False)
+        return done.stdout.strip() == "true"
 
-    def wait_port(self, port: int, *, seconds: float = BOOT_SECONDS) -> None:
-        """Wait until something that speaks SSH listens there. Raises LabError with the host's last log lines."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if (
-                self.engine.run("inspect", "--format", "{{.State.Running}}", self.container, check=False).stdout.strip()
-                == "false"
-            ):
-                break
-            with suppress(OSError), socket.create_connection((self.address, port), timeout=2) as connection:
-                connection.settimeout(2)
-                if connection.recv(16).startswith(b"SSH-"):
-                    return
-            time.sleep(0.1)
+    def last_words(self) -> str:
+        """Return the last lines of the console and of the journal."""
         log = self.engine.run("logs", "--tail", "5", self.container, check=False)
         journal = self.exec(["journalctl", "-n", "5", "--no-pager", "-p", "warning"], check=False)
-        raise LabError(
-            f"{self.name}: no SSH on {self.address} port {port} after {seconds:g} s\n"
-            f"{log.stdout}{log.stderr}{journal.stdout}"
-        )
+        return log.stdout + log.stderr + journal.stdout
 
 
 class Lab:
@@ -190,6 +144,14 @@ class Lab:
         v6 = next((net for net in ranges if isinstance(net, ipaddress.IPv6Network)), None)
         self._nets[name] = (v4, v6)
         return v4, v6
+
+    def bridge(self) -> str:
+        """Return the name of the public network's bridge on this machine. Raises LabError unless docker made it."""
+        self.network()
+        if self.engine.kind != "docker":
+            raise LabError("virtual machines of the lab need docker's networks: HOLDFAST_ENGINE=docker")
+        found = self.engine.inspect("network", self.network_name()) or {}
+        return f"br-{found['Id'][:12]}"
 
     def _create_network(self, full: str) -> None:
         digest = hashlib.sha256(full.encode()).digest()
@@ -289,7 +251,7 @@ class Lab:
                 raise LabError(f"cannot create {host}: {done.stderr.strip()}")
         container = done.stdout.split()[-1]
         result = LabHost(
-            host, release, container, public[0], public[1], self.engine, self, {n: a[0] for n, a in addresses.items()}
+            host, release, *public, self, {name: v4 for name, (v4, _) in addresses.items()}, container, self.engine
         )
         try:
             for network in sorted(networks):
@@ -348,12 +310,12 @@ class Lab:
         result = LabHost(
             host,
             labels["holdfast.release"],
-            found["Id"],
             networks["public"],
             str(v6[number]) if v6 else "",
-            self.engine,
             self,
             networks,
+            found["Id"],
+            self.engine,
         )
         self.hosts[host] = result
         return result

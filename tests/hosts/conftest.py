@@ -17,21 +17,10 @@ from lab.hosts import Lab, LabHost
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lab.machine import Machine
+
 ROOT = Path(__file__).parents[2]
-RELEASES = ("bookworm", "trixie")
 HOST = "web1"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let two processes share the work, a release each."""
-    parser.addoption("--release", choices=RELEASES, help="test on this release only (default: both)")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test of a host on each chosen release."""
-    if "release" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--release")
-        metafunc.parametrize("release", [chosen] if chosen else RELEASES, scope="session")
 
 
 @dataclass
@@ -51,11 +40,17 @@ class Run:
 
 @dataclass
 class Target:
-    """A host and the inventory that leads to it."""
+    """A host and the inventory that leads to it. ``patience``: how many times slower than a container it may be."""
 
-    host: LabHost
+    host: Machine
     inventory: inventory.Inventory
     environment: dict[str, str] = field(default_factory=dict)
+    patience: int = 1
+
+    @property
+    def container(self) -> LabHost:
+        """The host, for what only a container engine can do."""
+        return self.host.lab.hosts[self.host.name]
 
     def command(self, playbook: str | Path, *arguments: str) -> list[str]:
         """Argument list of ansible-playbook for this host."""
@@ -73,7 +68,7 @@ class Target:
         """Run a playbook to its end."""
         began = time.monotonic()
         process = self.start(playbook, *arguments)
-        text, _ = process.communicate(timeout=seconds)
+        text, _ = process.communicate(timeout=seconds * self.patience)
         run = Run(process.returncode, text, time.monotonic() - began)
         if expect is not None:
             assert run.code == expect, f"{playbook} ended with {run.code}, not {expect}:\n{text[-6000:]}"
@@ -87,6 +82,7 @@ class Target:
         self, user: str, command: str = "sudo -n true", *, port: int = 22, key: str | None = None, seconds: int = 5
     ) -> int:
         """Log in from outside over a connection of its own; return ssh's exit code."""
+        seconds *= self.patience
         done = subprocess.run(
             [
                 "ssh", "-F", "none", "-i", str(self.inventory.keys[key or user]),

@@ -51,7 +51,8 @@ def own(target: Target, folder: Path) -> Target:
     copy = folder / "inventory"
     shutil.copytree(old.path, copy, ignore=shutil.ignore_patterns("locks", "ssh_config"))
     keys = {name: copy / "keys" / path.name for name, path in old.keys.items()}
-    return Target(target.host, inventory.Inventory(copy, old.operator, old.secrets, keys), dict(target.environment))
+    written = inventory.Inventory(copy, old.operator, old.secrets, keys)
+    return Target(target.host, written, dict(target.environment), target.patience)
 
 
 def edit(target: Target, file: str, change: Callable[[Any], None]) -> None:

@@ -58,7 +58,7 @@ class Terminal:
 
 def terminal(target: Target) -> Iterator[Terminal]:
     """A login prompt on the host's own terminal, as getty opens one."""
-    shown = Terminal([*target.host.console, "/bin/login"])
+    shown = Terminal([*target.container.console, "/bin/login"])
     try:
         yield shown
     finally:

@@ -9,8 +9,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from .conftest import HOST, Hardened, Target
 from .starts import SITE, Witness, edit_host, edit_person, own, pinned
 

@@ -31,7 +31,7 @@ ACCOUNTS = [
 
 def wait_until_back(target: Target, seconds: float = 25) -> None:
     """Return when nothing is armed and the operator gets in."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * target.patience
     while time.monotonic() < end:
         if "armed.json" not in target.sh("ls /var/lib/holdfast/guard") and target.ssh("oper", seconds=3) == 0:
             return

@@ -101,7 +101,7 @@ def on_controller(target: Target) -> Iterator[tuple[str, bytes]]:
 def run_as_root_on(target: Target, script: str) -> bytes:
     """Output of a script on the host's console, as bytes."""
     return subprocess.run(
-        [*target.host.engine.command, "exec", target.host.container, "sh", "-c", script],
+        [*target.container.engine.command, "exec", target.container.container, "sh", "-c", script],
         stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=True,
     ).stdout  # fmt: skip
 
@@ -110,7 +110,7 @@ def look(target: Target, *arguments: str) -> list[str]:
     """Run the playbook as loudly as it gets; return every secret that was seen, and where."""
     secrets = dict(target.inventory.secrets)
     here = Sampler([])
-    there = Sampler([*target.host.engine.command, "exec", target.host.container])
+    there = Sampler([*target.container.engine.command, "exec", target.container.container])
     run = target.play(SITE, "-vvv", "--diff", *arguments)
     found = search("processes of the controller", here.stop(), secrets)
     found += search("processes of the host", there.stop(), secrets)
@@ -158,7 +158,7 @@ def test_the_search_finds_what_was_planted(target: Target, plant: str) -> None:
     """Each place of the search, with a secret in it."""
     secrets = target.inventory.secrets
     target.sh(PLANTS[plant].replace("SECRET", secrets["alice_password"]))
-    sampler = Sampler([*target.host.engine.command, "exec", target.host.container])
+    sampler = Sampler([*target.container.engine.command, "exec", target.container.container])
     try:
         target.sh("sleep 1")
     finally:

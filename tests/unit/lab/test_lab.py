@@ -211,5 +211,5 @@ def test_every_stage_counts_and_the_last_line_says_so(
 
 
 def test_an_unknown_check_is_refused() -> None:
-    with pytest.raises(LabError, match="lint, unit, all and full"):
+    with pytest.raises(LabError, match="lint, unit, vm, all and full"):
         check.stages("everything")

@@ -1,0 +1,27 @@
+"""What this machine lacks is told in one line, with the command that mends it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import check, packages, vm_image
+from lab.progress import LabError
+
+
+def test_who_may_not_install_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="a thing needs no-such-package; install with: sudo apt-get install no-such-pa"):
+        packages.need("a thing", {"sh": "dash", "no-such-command": "no-such-package"})
+    packages.need("a thing", {"sh": "dash"})
+
+
+def test_virtual_machines_need_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="need root on an x86-64 machine"):
+        vm_image.bare("trixie")
+
+
+def test_only_the_long_form_has_virtual_machines() -> None:
+    assert [stage.name for stage in check.stages("vm")] == ["virtual machines"]
+    assert "virtual machines" in {stage.name for stage in check.stages("full")}
+    assert "virtual machines" not in {stage.name for stage in check.stages("all")}

@@ -1,0 +1,84 @@
+"""One virtual machine for each release: hardened once, and put back to that moment before every test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import inventory, vm
+from lab.hosts import Lab
+from tests.hosts.conftest import HOST, Run, Target
+from tests.hosts.starts import SITE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# An emulated processor is ten times slower than a real one.
+PATIENCE = 10
+# A service that is declared, so that its port is open, and the port of one that is not.
+DECLARED, UNDECLARED = 8003, 9999
+SERVICES = [*inventory.default_services(), {"name": "door", "on": ["web"], "listen": [{"port": DECLARED}]}]
+# What a host brings along that is to pass packets on from its next boot on; the playbook is told that it does not.
+TO_BE_A_ROUTER = (
+    "printf 'net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n' > /etc/sysctl.d/60-holdfast-forwarding.conf"
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """None of these is for each commit."""
+    for item in items:
+        if "/tests/vm/" in str(item.path):
+            item.add_marker(pytest.mark.full)
+
+
+@dataclass
+class Hardened:
+    """A bare machine after its first run, and how that went."""
+
+    target: Target
+    first_run: Run
+
+
+def hang_up(folder: Path) -> None:
+    """End the connections that Ansible keeps open: the machine that they lead to is about to be another one."""
+    for path in folder.iterdir():
+        subprocess.run(
+            ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", HOST], capture_output=True, check=False
+        )
+
+
+@pytest.fixture(scope="session")
+def connections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of Ansible's open connections."""
+    return tmp_path_factory.mktemp("ssh")
+
+
+@pytest.fixture(scope="session")
+def hardened(release: str, connections: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardened]:
+    """Harden a bare machine with the real playbook, and keep it as it then runs."""
+    with Lab(f"vm-{release}-{os.getpid()}") as lab:
+        host = vm.start(lab, HOST, release)
+        try:
+            written = inventory.write(tmp_path_factory.mktemp(release) / "inventory", [host], services=SERVICES)
+            target = Target(host, written, {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(connections)}, PATIENCE)
+            target.sh(TO_BE_A_ROUTER)
+            run = target.play(SITE)
+            hang_up(connections)
+            host.save("hardened")
+            yield Hardened(target, run)
+        finally:
+            host.stop()
+
+
+@pytest.fixture
+def target(hardened: Hardened, connections: Path) -> Target:
+    """The machine as it was when it had just been hardened."""
+    assert isinstance(hardened.target.host, vm.VirtualHost)
+    hang_up(connections)
+    hardened.target.host.load("hardened")
+    return hardened.target
