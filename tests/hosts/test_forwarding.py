@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import HOST, Hardened, Target
 from .starts import SITE, edit, edit_host, own
-from .traffic import LIKE_A_VPS, PORT, addresses, ask, attach, install, serve
+from .traffic import LIKE_A_VPS, PORT, addresses, advertise, ask, attach, eventually, install, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ DECLARED, UNDECLARED = 51820, 51821
 ENDPOINT = "192.0.2.1"
 FORWARDING = f"{LIKE_A_VPS}; for key in ipv4/ip_forward ipv6/conf/all/forwarding; do echo %d > /proc/sys/net/$key; done"
 # The kernel of the tests may lack WireGuard; wireguard-go speaks the same protocol in a program of its own. The peer's
-# end lies in a namespace of the host, behind a card that nobody declared.
+# end lies in a namespace of the host, behind a card that is not declared then.
 TUNNEL = """
 set -e
 umask 077
@@ -78,20 +78,30 @@ class Net:
         return addresses(self.private, "eth1")
 
     def declare(self, forwards: str, *more: dict[str, str]) -> None:
-        """Declare what the host passes on, its two cards and perhaps more, and run the playbook."""
+        """Declare what the host passes on, its private card and perhaps more, and run the playbook."""
         backend = {"name": "backend", "interface": "eth1", "address": self.target.host.networks["backend"]}
-        edit_host(self.target, forwards=forwards, networks=[{"name": "public", "interface": "eth0"}, backend, *more])
+        edit_host(self.target, forwards=forwards, networks=[backend, *more])
         self.target.play(SITE)
+
+    def advertised(self) -> bool:
+        """Send a router advertisement to the declared public card; tell whether the host takes an address from it."""
+        host, prefix = self.target.host, "2001:db8:9:"
+        advertise(host, "away", "wan0", f"{prefix}:")
+        return eventually(lambda: any(a.startswith(prefix) for a in addresses(host, "wan0")), seconds=2)
 
 
 @pytest.fixture(scope="module")
 def net(lab: Lab, release: str, hardened: Hardened, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
-    """Start the three; each side has a way through the host, and the kernel of the host forwards."""
+    """Start the three; each side has a way through the host, and the kernel of the host forwards.
+
+    A second card of the host, public as well, ends in a namespace.
+    """
     host = lab.start(
         HOST, release, image=hardened.image, networks=("backend",), options=("--device", "/dev/net/tun:/dev/net/tun")
     )
     target = own(Target(host, hardened.inventory), tmp_path_factory.mktemp("net"))
     target.sh(FORWARDING % 1)
+    attach(host, "wan0", "away", [f"{ENDPOINT}/24"], ["192.0.2.2/24"])
     world, private = lab.start("world", release), lab.start("private", release, networks=("backend",))
     private.cut()
     route(private, ["default", "default"], addresses(host, "eth1"))
@@ -120,20 +130,24 @@ def test_none_passes_nothing(net: Net) -> None:
 
 
 def test_router_lets_the_private_network_out(net: Net) -> None:
-    """What the private host sends goes out under the host's address; a stranger gets nothing in."""
+    """What the private host sends goes out under the host's address; a stranger gets nothing in.
+
+    The host itself goes on listening to advertisements on its public card, which a forwarding kernel does not.
+    """
+    assert not net.advertised(), "this kernel listens although it forwards"
     net.target.sh(FORWARDING % 0)
-    net.declare("router")
+    net.declare("router", {"name": "public", "interface": "wan0"})
     assert ask(net.private, net.outside) == addresses(net.target.host, "eth0")
     assert ask(net.world, net.inside) == [None, None]
     net.target.sh(OPEN_WIDE)
     assert ask(net.world, net.inside) == addresses(net.world, "eth0")
     net.target.sh(RELOAD)
+    assert net.advertised()
 
 
 def test_wireguard_lets_peers_in_and_through(net: Net) -> None:
     """A peer gets in at the declared port alone, and through it to all networks; nobody else does."""
     host = net.target.host
-    attach(host, "wan0", "away", [f"{ENDPOINT}/24"], ["192.0.2.2/24"])
     install(host, "wireguard-go", "wireguard-tools")
     net.target.sh(TUNNEL)
     assert not answers(net.target, DECLARED), "the port answers before it is declared"
