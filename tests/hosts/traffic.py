@@ -98,6 +98,10 @@ def attach(
         *(f"{ours} address add {address} dev {card}" for address in near),
         *(f"{theirs} address add {address} dev {card}" for address in far),
         f"{ours} link set {card} up; {theirs} link set {card} up",
+        *(
+            f"timeout 10 sh -c 'until {end} -6 address show dev {card} scope link | grep -q inet6; do sleep 0.05; done'"
+            for end in (ours, theirs)
+        ),
     ]
     host.exec(["sh", "-c", "\n".join(script)])
 
