@@ -87,8 +87,8 @@ def forwarding_mistakes(hosts: dict[str, Any]) -> Iterator[dict[str, str]]:
             yield finding("mistake", entry, "host.forwards", forwards, fix)
         if forwards in {"router", "wireguard"} and "public" not in names:
             fix = (
-                f"legal but weak with forwards: {forwards}; add {{name: public, interface: ...}}: on other cards the host "
-                "stops listening to router advertisements, and may lose its IPv6"
+                f"legal but weak with forwards: {forwards}; add {{name: public, interface: ...}}: on other cards the "
+                "host stops listening to router advertisements, and may lose its IPv6"
             )
             yield finding("warning", entry, "host.networks", ", ".join(names) or "none", fix)
 
