@@ -1,4 +1,4 @@
-"""The `network_mistakes` filter: addresses claimed twice, jumps in a circle, exposures that overlap or lead nowhere."""
+"""The `network_mistakes` filter: addresses claimed twice, jumps in a circle, missing cards, exposures that overlap."""
 
 from __future__ import annotations
 
@@ -77,6 +77,22 @@ def jump_mistakes(hosts: dict[str, Any]) -> Iterator[dict[str, str]]:
             )
 
 
+def forwarding_mistakes(hosts: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """Yield hosts that pass packets on, and lack the cards that this takes."""
+    for name, host in hosts.items():
+        entry, forwards = f"host {name}", host["forwards"]
+        names = [network["name"] for network in host["networks"]]
+        if forwards == "router" and not set(names) - {"public"}:
+            fix = "declare the private network's card in host.networks: a router passes on what comes in there only"
+            yield finding("mistake", entry, "host.forwards", forwards, fix)
+        if forwards in {"router", "wireguard"} and "public" not in names:
+            fix = (
+                f"legal but weak with forwards: {forwards}; add {{name: public, interface: ...}}: on other cards the "
+                "host stops listening to router advertisements, and may lose its IPv6"
+            )
+            yield finding("warning", entry, "host.networks", ", ".join(names) or "none", fix)
+
+
 def sources_of(hosts: dict[str, Any], source: str) -> list[str]:
     """Return the hosts that a source (host or group) names."""
     return [name for name, host in hosts.items() if source in {"all", name, *host["groups"]}]
@@ -148,7 +164,7 @@ def network_mistakes(cat: Any) -> list[dict[str, str]]:
     Never raises on a tolerant catalogue.
     """
     hosts = cat["hosts"]
-    found = [*address_mistakes(hosts), *jump_mistakes(hosts), *exposure_mistakes(cat)]
+    found = [*address_mistakes(hosts), *jump_mistakes(hosts), *forwarding_mistakes(hosts), *exposure_mistakes(cat)]
     for name, host in hosts.items():
         entry, jump = f"host {name}", hosts.get(host["ssh"]["jump"])
         for source in host["ssh"]["sources"]:

@@ -42,7 +42,14 @@ def test_default_deny_and_what_ipv6_needs() -> None:
     text = "\n".join(lines)
     for wanted in ("nd-neighbor-solicit", "packet-too-big", "mld2-listener-report", "udp dport 68", "udp dport 546"):
         assert wanted in text
-    assert text.index("nd-neighbor-solicit") < text.index("ct state invalid")
+    for first in ("nd-neighbor-solicit", "icmp type { destination-unreachable", "packet-too-big"):
+        assert text.index(first) < text.index("ct state invalid"), "conntrack takes it for invalid"
+
+
+def test_drops_are_logged_up_to_the_limit_or_not_at_all() -> None:
+    limit = 'limit rate 7/minute burst 7 packets log prefix "holdfast-drop "'
+    assert chain(table(firewall_log_per_minute=7), "refuse") == [limit, "counter drop"]
+    assert chain(table(firewall_log_per_minute=0), "refuse") == ["counter drop"]
 
 
 def test_declared_rules_and_no_others() -> None:

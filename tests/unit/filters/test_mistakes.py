@@ -89,6 +89,7 @@ def whole(**values: Any) -> Callable[[Any], None]:
 
 LOGIN = {"login": True, "on": ["web"], "verified": SEEN}
 ON_BACKEND = {"port": 8001, "network": "backend"}
+INNER = [{"name": "backend", "interface": "eth1", "address": "10.0.0.14"}]
 CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(alice, untill="2027-01-01"), "person alice", "untill", "did you mean until?"),
     (set_in(alice, keys="x"), "person alice", "keys", "write a list"),
@@ -135,6 +136,7 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(host("web1"), ssh={"jump": "web1"}), "host web1", "host.ssh.jump", "without this one"),
     (set_in(host("web1"), ssh={"jump": "web3"}), "host web1", "host.ssh.jump", "did you mean web"),
     (set_in(host("bastion"), ssh={"jump": "db1"}), "host db1", "host.ssh.jump", "without this one"),
+    (set_in(host("web1"), forwards="router", networks=[]), "host web1", "host.forwards", "private network's card"),
     (set_in(host("web1"), ssh={"host_key": rsa(2048)}), "host web1", "host.ssh.host_key", "3072"),
     (set_in(host("web1"), ssh={"jump": "lb1"}), "operator", "rights", "jump: true"),
     (lambda raw: host("web1")(raw).pop("console"), "host web1", "host.console", "console: none"),
@@ -180,6 +182,8 @@ def test_one_misspelled_key_hides_nothing_else(raw: dict[str, Any]) -> None:
         (set_in(lambda raw: raw["people"][1], until="2026-11-30"), "person bob", "until"),
         (set_in(alice, until="2026-12-20"), "host web1", "admin"),
         (set_in(host("web1"), console="none"), "host web1", "host.console"),
+        (set_in(host("web1"), forwards="router", networks=INNER), "host web1", "host.networks"),
+        (set_in(host("web1"), forwards="wireguard", networks=INNER), "host web1", "host.networks"),
     ],
 )
 def test_what_is_legal_but_weak_is_warned_of(
