@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 BOOT_SECONDS = 60
 KEEP_LABEL = "holdfast.keep"
+FAMILIES = (4, 6)
 
 
 @dataclass
 class LabHost:
-    """One running host. ``address`` and ``address6`` are its public ones; the latter is empty without IPv6."""
+    """One running host.
+
+    ``address`` is where it is reached: its public IPv4 address, or its IPv6 one where it has no other. ``address6`` is
+    empty without IPv6. ``networks`` has its IPv4 address on each of its networks.
+    """
 
     name: str
     release: str
@@ -84,11 +89,13 @@ class LabHost:
     def plug(self) -> None:
         """Plug the cable in again. The kernel forgot routes and IPv6 address with the link: set them anew."""
         v4, v6 = self.lab.network()
-        script = f"ip link set eth0 up && ip route replace default via {v4[1]} dev eth0"
+        steps = ["ip link set eth0 up"]
+        if self.address != self.address6:
+            steps.append(f"ip route replace default via {v4[1]} dev eth0")
         if v6 and self.address6:
-            script += f"; ip -6 addr replace {self.address6}/{v6.prefixlen} dev eth0 nodad"
-            script += f"; ip -6 route replace default via {v6[1]} dev eth0"
-        self.exec(["sh", "-c", script])
+            steps.append(f"ip -6 addr replace {self.address6}/{v6.prefixlen} dev eth0 nodad")
+            steps.append(f"ip -6 route replace default via {v6[1]} dev eth0")
+        self.exec(["sh", "-ec", "\n".join(steps)])
 
     def commit(self, tag: str, *, keep: bool = False) -> str:
         """Keep the host's disk as an image and return its name, to be given to ``Lab.start(image=…)``.
@@ -252,6 +259,7 @@ class Lab:
         networks: Sequence[str] = (),
         authorized_keys: Iterable[str] | None = None,
         wait: bool = True,
+        families: Sequence[int] = FAMILIES,
         options: Sequence[str] = (),
     ) -> LabHost:
         """Start a host and wait until it is reachable over SSH.
@@ -259,7 +267,8 @@ class Lab:
         ``image``: a snapshot of ``LabHost.commit`` instead of the bare image; host keys stay as they were pinned, the
         machine id is made afresh. ``networks``: private networks besides the public one (eth1, eth2 … by name).
         ``authorized_keys``: public keys that the provider plants for root (default: the operator's; none upon a
-        snapshot). ``options``: more options of ``docker create``. Raises LabError.
+        snapshot). ``families``: ``(4,)`` or ``(6,)`` for a host that has the other one nowhere but on loopback and
+        private networks, at every boot. ``options``: more options of ``docker create``. Raises LabError.
         """
         base = image or images.bare(release, self.engine)
         label = [
@@ -269,6 +278,8 @@ class Lab:
             f"holdfast.host={host}",
             "--label",
             f"holdfast.release={release}",
+            "--label",
+            f"holdfast.families={' '.join(map(str, families))}",
         ]
         for attempt in range(5):
             addresses = {name: self._free(name) for name in ("public", *sorted(networks))}
@@ -278,7 +289,7 @@ class Lab:
             done = self.engine.run(
                 "create", "--name", name, "--hostname", host, *label, "--label", f"holdfast.addresses={listed}",
                 "--network", self.network_name(), *self.address_options(*public),
-                *self.engine.host_options(), *options, base, "/sbin/init",
+                *self.engine.host_options(), *options, base, *_init(families),
                 check=False, timeout=120,
             )  # fmt: skip
             if done.returncode == 0:
@@ -286,9 +297,8 @@ class Lab:
             if attempt == 4 or "ddress" not in done.stderr:
                 raise LabError(f"cannot create {host}: {done.stderr.strip()}")
         container = done.stdout.split()[-1]
-        result = LabHost(
-            host, release, container, public[0], public[1], self.engine, self, {n: a[0] for n, a in addresses.items()}
-        )
+        inner = {network: v4 for network, (v4, _) in addresses.items()}
+        result = LabHost(host, release, container, *_public(*public, families), self.engine, self, inner)
         try:
             for network in sorted(networks):
                 self.engine.run(
@@ -343,16 +353,9 @@ class Lab:
         networks = dict(word.split("=", 1) for word in labels["holdfast.addresses"].split())
         v4, v6 = self.network()
         number = int(ipaddress.IPv4Address(networks["public"])) - int(v4.network_address)
-        result = LabHost(
-            host,
-            labels["holdfast.release"],
-            found["Id"],
-            networks["public"],
-            str(v6[number]) if v6 else "",
-            self.engine,
-            self,
-            networks,
-        )
+        families = [int(word) for word in labels["holdfast.families"].split()]
+        public = _public(networks["public"], str(v6[number]) if v6 else "", families)
+        result = LabHost(host, labels["holdfast.release"], found["Id"], *public, self.engine, self, networks)
         self.hosts[host] = result
         return result
 
@@ -406,6 +409,22 @@ def make_key(path: Path, comment: str) -> Path:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
         subprocess.run(command, check=True, capture_output=True)
     return path.absolute()
+
+
+def _public(v4: str, v6: str, families: Sequence[int]) -> tuple[str, str]:
+    """Return ``address`` and ``address6`` of a host that has only those families. Raises LabError when it has none."""
+    v6 = v6 if 6 in families else ""
+    address = v4 if 4 in families else v6
+    if not address:
+        raise LabError(f"no address of the families {list(families)}: this machine's engine has no IPv6")
+    return address, v6
+
+
+def _init(families: Sequence[int]) -> list[str]:
+    """Return what a host boots: systemd, before which the addresses of a family that it shall not have are removed."""
+    gone = [family for family in FAMILIES if family not in families]
+    flush = "".join(f"ip -{family} address flush dev eth0; " for family in gone)
+    return ["sh", "-c", f"{flush}exec /sbin/init"] if gone else ["/sbin/init"]
 
 
 def _routed(network: ipaddress.IPv4Network) -> bool:
