@@ -30,6 +30,8 @@ DATA: dict[str, Any] = {
             "address": "203.0.113.1",
             "release": "Debian",
             "notes": ["a <note>"],
+            "examined": True,
+            "problem": "",
             "summary": {"passed": 1, "failed": 1, "not applicable": 1},
             "promises": [
                 {
