@@ -11,7 +11,8 @@ from lab import inventory, plan
 
 from .conftest import HOST, ROOT, Target
 from .reports import details, verify
-from .starts import SITE
+from .starts import SITE, Witness
+from .test_faults import through, with_jump_right
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def alone(lab: Lab, release: str, provisioned: str, family: int, tmp_path: Path)
     planted = [lab.key.with_suffix(".pub").read_text(encoding="utf-8").strip()]
     host = lab.start(HOST, release, image=provisioned, families=(family,), authorized_keys=planted)
     plan.inhabit(host, plan.listeners(host, SERVICES, {"web": [HOST]}))
-    ranges = {network.version: str(network) for network in lab.network() if network}
+    ranges: dict[int, str] = {network.version: str(network) for network in lab.network() if network}
     settings = {HOST: {"ssh": {"sources": [ranges[family]]}}}
     yield Target(host, inventory.write(tmp_path / "inventory", [host], services=SERVICES, host=settings))
     host.stop()
@@ -69,18 +70,46 @@ def public_addresses(host: LabHost) -> set[int]:
 
 @pytest.mark.parametrize("family", [6, pytest.param(4, marks=pytest.mark.full)], indirect=True)
 def test_the_whole_way(alone: Target, family: int, tmp_path: Path) -> None:
-    """First run, a run that changes nothing, and a verification from outside and inside."""
+    """First run, a run that changes nothing, and a verification from outside and inside that changes nothing either."""
     assert public_addresses(alone.host) == {family}, "the lab gave the host the other family too"
     alone.play(SITE)
     assert alone.ssh("oper") == 0
     again = alone.play(SITE)
     assert again.changed == 0, again.text
     assert f"{EVERYBODY[family]}:22" in alone.sh("ss -ltnH | awk '{print $4}'")
+    witness = Witness(alone)
     _, data = verify(alone, tmp_path / "report")
+    witness.assert_untouched()
     assert data["summary"]["failed"] == 0
-    other = {4: 6, 6: 4}[family]
-    said = details(data, HOST, "not applicable")
-    assert said.pop("tcp_ports") == [f"the host has no public IPv{other} address"] * 2
-    assert set(said) <= {"brute_force", "host_identity"}, "something else did not apply to this host"
-    assert len(details(data, HOST, "passed")["tcp_ports"]) == 2
+    kept, left = details(data, HOST, "passed"), details(data, HOST, "not applicable")
+    for promise in ("tcp_ports", "udp_ports"):
+        assert left.pop(promise) == [f"the host has no public IPv{10 - family} address"] * 2
+        assert len(kept[promise]) == 2
+    assert set(left) <= {"brute_force", "host_identity"}, "something else did not apply to this host"
     assert public_addresses(alone.host) == {family}
+
+
+@pytest.mark.full
+def test_behind_a_jump_host_over_ipv6(lab: Lab, release: str, provisioned: str, tmp_path: Path) -> None:
+    """A bastion and a host behind it, neither with IPv4: one run hardens both, and both are as declared."""
+    names = ("web1", "zz-bastion")
+    planted = [lab.key.with_suffix(".pub").read_text(encoding="utf-8").strip()]
+    hosts = {
+        name: lab.start(name, release, image=provisioned, families=(6,), authorized_keys=planted) for name in names
+    }
+    try:
+        jump = {"ssh": {"jump": "zz-bastion", "port": 2222}}
+        written = inventory.write(tmp_path / "inventory", list(hosts.values()), host={"web1": jump}, services=[])
+        with_jump_right(written)
+        target = Target(hosts["web1"], written)
+        target.play(SITE)
+        done = through(target, "web1", "sudo -n true && echo $SSH_CONNECTION")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split()[0] == hosts["zz-bastion"].address6
+        again = target.play(SITE)
+        assert again.changed == 0, again.text
+        _, data = verify(target, tmp_path / "report")
+        assert data["summary"]["failed"] == 0
+    finally:
+        for host in hosts.values():
+            host.stop()
