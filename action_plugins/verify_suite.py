@@ -45,7 +45,8 @@ class ActionModule(ActionBase):
             check=False,
         )
         lines = {"stdout_lines": done.stdout.splitlines(), "stderr_lines": done.stderr.splitlines()}
-        return {**result, "changed": False, "rc": done.returncode, **lines}
+        # Not as `rc`, by which Ansible would fail the task before the result was shown.
+        return {**result, "changed": False, "exit_code": done.returncode, **lines}
 
     def _passwords(self, hosts: list[str], variables: Any) -> dict[str, str]:
         """Return the sudo password of each host that has one: its own variable's, else what -K asked for."""

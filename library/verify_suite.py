@@ -39,7 +39,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-rc: {description: Exit code of the suite; 0 when every promise is kept., type: int, returned: always}
+exit_code: {description: Exit code of the suite; 0 when every promise is kept., type: int, returned: always}
 stdout_lines: {description: What it said., type: list, elements: str, returned: always}
 stderr_lines: {description: What it complained of., type: list, elements: str, returned: always}
 """

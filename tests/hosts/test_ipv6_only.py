@@ -99,7 +99,7 @@ def test_behind_a_jump_host_over_ipv6(lab: Lab, release: str, provisioned: str, 
     }
     try:
         jump = {"ssh": {"jump": "zz-bastion", "port": 2222}}
-        written = inventory.write(tmp_path / "inventory", list(hosts.values()), host={"web1": jump}, services=[])
+        written = inventory.write(tmp_path / "inventory", list(hosts.values()), host={"web1": jump})
         with_jump_right(written)
         target = Target(hosts["web1"], written)
         target.play(SITE)
