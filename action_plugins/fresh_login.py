@@ -25,7 +25,7 @@ from ansible.plugins.loader import become_loader, connection_loader
 from passlib.hash import sha512_crypt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # Outcomes that waiting may mend; every other failure is final until somebody changes something.
 RETRY = frozenset({"throttled", "refused", "no answer", "closed"})
@@ -310,9 +310,13 @@ class ActionModule(ActionBase):
         new.set_options(direct=options)
         return new
 
-    def become_password(self) -> str | None:
-        """Return the become password that this task would use (from the host's variables or -K), or None."""
-        secret = self._become_plugin().get_option("become_pass") or getattr(self._play_context, "become_pass", None)
+    def become_password(self, variables: Mapping[str, Any] | None = None) -> str | None:
+        """Return the become password that this task would use (from the host's variables or -K), or None.
+
+        :param variables: those of another host, whose password is asked for instead.
+        """
+        secret = self._become_plugin(variables).get_option("become_pass")
+        secret = secret or getattr(self._play_context, "become_pass", None)
         return to_text(secret) if secret else None
 
     def sudo_password(self, declared: str) -> str:
@@ -325,13 +329,14 @@ class ActionModule(ActionBase):
             return "none"
         return "wrong" if declared and makes(password, declared) is False else "given"
 
-    def _become_plugin(self) -> Any:
+    def _become_plugin(self, variables: Mapping[str, Any] | None = None) -> Any:
         """Return a new sudo plugin with the options that the host's variables give.
 
         Only those few variables are templated: one that is undefined elsewhere must not fail a login.
         """
         plugin = become_loader.get("sudo")
-        variables = self._templar.available_variables if self._templar is not None else {}
+        if variables is None:
+            variables = self._templar.available_variables if self._templar is not None else {}
         names = C.config.get_plugin_vars("become", "sudo")
         plugin.set_options(
             var_options={name: self._templar.template(variables[name]) for name in names if name in variables}

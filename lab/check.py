@@ -31,6 +31,15 @@ CODE = (
     "roles",
     "tools",
 )
+# The files of tests/hosts that are no part of the stage of that name.
+APART = {
+    "test_breakers.py": "promises",
+    "test_verify.py": "promises",
+    "test_ipv6_only.py": "promises",
+    "test_guard_faults.py": "guard",
+    "test_lockout.py": "guard",
+    "test_drift.py": "guard",
+}
 COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
 
@@ -79,6 +88,14 @@ def pytest_stage(name: str, *arguments: str, at_once: bool = False) -> Stage:
     return Stage(name, argv, pytest=True, at_once=at_once)
 
 
+def host_parts(folder: Path) -> dict[str, list[str]]:
+    """Return the test files of the folder in parts that take about as long as each other, so that they fill the lanes."""
+    parts: dict[str, list[str]] = {"hosts": [], **{part: [] for part in dict.fromkeys(APART.values())}}
+    for path in sorted(folder.glob("test_*.py")):
+        parts[APART.get(path.name, "hosts")].append(str(path))
+    return parts
+
+
 def stages(what: str) -> list[Stage]:
     """Return the stages of "lint", "unit", "vm", "all" or "full". Raises LabError for another name."""
     code = python_code()
@@ -106,9 +123,9 @@ def stages(what: str) -> list[Stage]:
     full = what == "full"
     chosen = [] if full else ["-m", "not full"]
     hosts = [
-        pytest_stage(f"hosts {release}", *chosen, "--release", release, "tests/hosts", at_once=True)
+        pytest_stage(f"{part} {release}", *chosen, "--durations=10", "--release", release, *files, at_once=True)
+        for part, files in host_parts(Path("tests/hosts")).items()
         for release in RELEASES
-        if present("tests/hosts")
     ]
     scenarios = sorted(path.parent.name for path in Path("molecule").glob("*/molecule.yml"))
     molecule = [Stage(f"molecule {name}", ["molecule", "test", "-s", name], at_once=True) for name in scenarios]

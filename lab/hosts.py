@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 KEEP_LABEL = "holdfast.keep"
+FAMILIES = (4, 6)
 
 
 @dataclass
@@ -216,6 +217,7 @@ class Lab:
         networks: Sequence[str] = (),
         authorized_keys: Iterable[str] | None = None,
         wait: bool = True,
+        families: Sequence[int] = FAMILIES,
         options: Sequence[str] = (),
     ) -> LabHost:
         """Start a host and wait until it is reachable over SSH.
@@ -223,7 +225,8 @@ class Lab:
         ``image``: a snapshot of ``LabHost.commit`` instead of the bare image; host keys stay as they were pinned, the
         machine id is made afresh. ``networks``: private networks besides the public one (eth1, eth2 … by name).
         ``authorized_keys``: public keys that the provider plants for root (default: the operator's; none upon a
-        snapshot). ``options``: more options of ``docker create``. Raises LabError.
+        snapshot). ``families``: ``(4,)`` or ``(6,)`` for a host that has the other one nowhere but on loopback and
+        private networks, at every boot. ``options``: more options of ``docker create``. Raises LabError.
         """
         base = image or images.bare(release, self.engine)
         label = [
@@ -233,6 +236,8 @@ class Lab:
             f"holdfast.host={host}",
             "--label",
             f"holdfast.release={release}",
+            "--label",
+            f"holdfast.families={' '.join(map(str, families))}",
         ]
         for attempt in range(5):
             addresses = {name: self._free(name) for name in ("public", *sorted(networks))}
@@ -242,7 +247,7 @@ class Lab:
             done = self.engine.run(
                 "create", "--name", name, "--hostname", host, *label, "--label", f"holdfast.addresses={listed}",
                 "--network", self.network_name(), *self.address_options(*public),
-                *self.engine.host_options(), *options, base, "/sbin/init",
+                *self.engine.host_options(), *options, base, *_init(families),
                 check=False, timeout=120,
             )  # fmt: skip
             if done.returncode == 0:
@@ -250,9 +255,8 @@ class Lab:
             if attempt == 4 or "ddress" not in done.stderr:
                 raise LabError(f"cannot create {host}: {done.stderr.strip()}")
         container = done.stdout.split()[-1]
-        result = LabHost(
-            host, release, *public, self, {name: v4 for name, (v4, _) in addresses.items()}, container, self.engine
-        )
+        inner = {network: v4 for network, (v4, _) in addresses.items()}
+        result = LabHost(host, release, *_public(*public, families), self, inner, container, self.engine)
         try:
             for network in sorted(networks):
                 self.engine.run(
@@ -307,16 +311,9 @@ class Lab:
         networks = dict(word.split("=", 1) for word in labels["holdfast.addresses"].split())
         v4, v6 = self.network()
         number = int(ipaddress.IPv4Address(networks["public"])) - int(v4.network_address)
-        result = LabHost(
-            host,
-            labels["holdfast.release"],
-            networks["public"],
-            str(v6[number]) if v6 else "",
-            self,
-            networks,
-            found["Id"],
-            self.engine,
-        )
+        families = [int(word) for word in labels["holdfast.families"].split()]
+        public = _public(networks["public"], str(v6[number]) if v6 else "", families)
+        result = LabHost(host, labels["holdfast.release"], *public, self, networks, found["Id"], self.engine)
         self.hosts[host] = result
         return result
 
@@ -377,6 +374,22 @@ def make_key(path: Path, comment: str) -> Path:
 def _new_links_have_ipv6(switch: Path = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")) -> bool:
     """Tell whether this machine's kernel gives IPv6 to a link that is made now."""
     return switch.exists() and switch.read_text(encoding="ascii").strip() == "0"
+
+
+def _public(v4: str, v6: str, families: Sequence[int]) -> tuple[str, str]:
+    """Return ``address`` and ``address6`` of a host that has only those families. Raises LabError when it has none."""
+    v6 = v6 if 6 in families else ""
+    address = v4 if 4 in families else v6
+    if not address:
+        raise LabError(f"no address of the families {list(families)}: this machine's engine has no IPv6")
+    return address, v6
+
+
+def _init(families: Sequence[int]) -> list[str]:
+    """Return what a host boots: systemd, before which the addresses of a family that it shall not have are removed."""
+    gone = [family for family in FAMILIES if family not in families]
+    flush = "".join(f"ip -{family} address flush dev eth0; " for family in gone)
+    return ["sh", "-c", f"{flush}exec /sbin/init"] if gone else ["/sbin/init"]
 
 
 def _routed(network: ipaddress.IPv4Network) -> bool:

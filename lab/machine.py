@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Machine(ABC):
-    """One running host. ``address`` and ``address6`` are its public ones; the latter is empty without IPv6."""
+    """One running host.
+
+    ``address`` is where it is reached: its public IPv4 address, or its IPv6 one where it has no other. ``address6`` is
+    empty without IPv6. ``networks`` has its IPv4 address on each of its networks.
+    """
 
     name: str
     release: str
@@ -63,11 +67,13 @@ class Machine(ABC):
     def plug(self) -> None:
         """Plug the cable in again. The kernel forgot routes and IPv6 address with the link: set them anew."""
         v4, v6 = self.lab.network()
-        script = f"ip link set eth0 up && ip route replace default via {v4[1]} dev eth0"
+        steps = ["ip link set eth0 up"]
+        if self.address != self.address6:
+            steps.append(f"ip route replace default via {v4[1]} dev eth0")
         if v6 and self.address6:
-            script += f"; ip -6 addr replace {self.address6}/{v6.prefixlen} dev eth0 nodad"
-            script += f"; ip -6 route replace default via {v6[1]} dev eth0"
-        self.exec(["sh", "-c", script])
+            steps.append(f"ip -6 addr replace {self.address6}/{v6.prefixlen} dev eth0 nodad")
+            steps.append(f"ip -6 route replace default via {v6[1]} dev eth0")
+        self.exec(["sh", "-ec", "\n".join(steps)])
 
     def wait(self, *, port: int = 22, seconds: float | None = None) -> None:
         """Wait until sshd answers with its banner and systemd has booted. Raises LabError after ``seconds``."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from testinfra.backend import base, ssh
 
+from verify.entry import not_root, shut_out
 from verify.remote_call import BOOT, RemoteError, answer_of, source
 
 SECONDS: Final = 120
@@ -15,9 +16,12 @@ SECONDS: Final = 120
 class SudoSshBackend(ssh.SshBackend):  # type: ignore[misc]  # testinfra has no types
     """Every command runs as root by sudo; a password goes over standard input, never into arguments or environment."""
 
-    def __init__(self, name: str, ssh_config: str, control: str, password: str | None) -> None:
-        """Reach the host `name` of `ssh_config`; `control` is the path of the shared control socket."""
-        super().__init__(name, ssh_config=ssh_config, sudo=True, controlpath=control)
+    def __init__(self, name: str, ssh_config: str, control: str, password: str | None, *, sudo: bool = True) -> None:
+        """Reach the host `name` of `ssh_config`; `control` is the path of the shared control socket.
+
+        Without `sudo` the login is root's own: a host that was never hardened may not have it.
+        """
+        super().__init__(name, ssh_config=ssh_config, sudo=sudo, controlpath=control)
         self._password = password
         self._stdin = ""
 
@@ -25,7 +29,8 @@ class SudoSshBackend(ssh.SshBackend):  # type: ignore[misc]  # testinfra has no 
         """Build the sudo call: without a password it must not wait for one."""
         mode = "-k -S -p ''" if self._password else "-n"
         user = base.BaseBackend.quote("-u %s ", sudo_user) if sudo_user else ""
-        return str(base.BaseBackend.quote(f"sudo {mode} {user}/bin/sh -c %s", command))
+        # In English: what it complains of is read.
+        return str(base.BaseBackend.quote(f"env LC_ALL=C sudo {mode} {user}/bin/sh -c %s", command))
 
     def run_local(self, command: str, *args: str) -> base.CommandResult:
         """Run the ssh command line with the password and the waiting program as its input."""
@@ -52,9 +57,13 @@ class SudoSshBackend(ssh.SshBackend):  # type: ignore[misc]  # testinfra has no 
             done = self.run("python3 -c %s", BOOT)
         except RuntimeError as error:
             result = error.args[0]
-            raise RemoteError(f"cannot enter the host: {getattr(result, 'stderr', result)!s}".strip()) from error
+            raise RemoteError(shut_out(str(getattr(result, "stderr", result)))) from error
         except subprocess.TimeoutExpired as error:
             raise RemoteError(f"{program}: no answer from the host within {SECONDS} s") from error
         finally:
             self._stdin = ""
+        if done.rc and (refusal := not_root(done.stderr, password=bool(self._password))):
+            raise RemoteError(refusal)
+        if done.rc == 127:
+            raise RemoteError(f"it was never hardened, or lost what it needs: {done.stderr.strip()[-200:]}")
         return answer_of(program, done.rc, done.stdout, done.stderr)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 STAGES: Final = ("inside", "outside", "refused", "brute force")
 """A promise file's STAGE. What may make the host wary of this address comes last."""
+SCANNERS: Final = 2
+"""Hosts that are scanned at once. Two keep two cores busy: on such a machine four at once were no faster, and each
+more multiplies the packets that the way out has to carry."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +40,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="command prefix that runs argv in another network, such as 'docker exec -i NAME'",
     )
     group.addoption("--host", metavar="NAME", action="append", nargs="+", default=[], help="only these hosts")
+    group.addoption(
+        "--shut-out",
+        metavar=("NAME", "REASON"),
+        action="append",
+        nargs=2,
+        default=[],
+        help="do not try this host: it is known that it cannot be entered, and why",
+    )
     group.addoption("--keys", metavar="DIR", help="private keys by name of person (test hosts only)")
     group.addoption(
         "--brute-force",
@@ -71,14 +82,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FOLDER] = folder
     passwords = take_passwords()
     targets: dict[str, Target] = {}
+    shut_out = dict(config.getoption("shut_out"))
     for name in hosts:
         expected = Expected(catalogue, name)
-        backend = SudoSshBackend(name, config.getoption("ssh_config"), f"{folder}/%%C", passwords.get(name))
-        keys = config.getoption("keys")
-        outside = Outside(
-            expected, config.getoption("outsider"), config.getoption("ssh_config"), Path(keys) if keys else None
+        keys, ssh_config = config.getoption("keys"), config.getoption("ssh_config")
+        outside = Outside(expected, config.getoption("outsider"), ssh_config, Path(keys) if keys else None)
+        backend = SudoSshBackend(
+            name, ssh_config, f"{folder}/%%C", passwords.get(name), sudo=outside.ssh.get("user") != "root"
         )
-        targets[name] = Target(expected, backend, outside)
+        targets[name] = Target(expected, backend, outside, unreachable=shut_out.get(name, ""))
         outside.inside = targets[name].inside
     config.stash[TARGETS] = targets
     config.pluginmanager.register(Report(Path(config.getoption("report")), catalogue, targets), "holdfast-report")
@@ -128,10 +140,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def _ahead(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Ask all hosts at once, and begin the scans early: both wait for the network, not for this machine."""
+    """Ask all hosts at once, and begin the scans early: they wait for silence most of their time."""
     targets = request.config.stash[TARGETS]
     scans = any("test_tcp_ports" in item.nodeid for item in request.session.items)
-    with ThreadPoolExecutor(4) as pool, ThreadPoolExecutor(1) as scanner:
+    with ThreadPoolExecutor(4) as pool, ThreadPoolExecutor(SCANNERS) as scanner:
         list(pool.map(_reach, targets.values()))
         for target in targets.values():
             if scans and not target.unreachable:

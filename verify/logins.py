@@ -28,8 +28,8 @@ def refused(target: Target, who: str, attempts: list[Attempt]) -> list[str]:
         if one.entered:
             problems.append(f"{who} entered over IPv{one.family}")
         elif not one.methods:
-            if one.family == 6 and not target.outside.prefix and "unreachable" in one.text:
-                target.note("there is no IPv6 from here: refusals were tried over IPv4 only")
+            if len(attempts) > 1 and not target.outside.prefix and "unreachable" in one.text:
+                target.note(f"there is no IPv{one.family} from here: refusals were tried over the other family only")
                 continue
             problems.append(f"{who} over IPv{one.family}: no refusal was heard, but: {one.text[-300:] or one.rc}")
     return problems

@@ -20,6 +20,8 @@ class Accept:
     harmless: bool
     """Replies, loopback and control messages: a rule that opens no port by itself."""
     interfaces: frozenset[str]
+    anybody: bool
+    """Wherever it comes from."""
     text: str
 
 
@@ -106,7 +108,7 @@ class Ruleset:
         spans: set[tuple[int, int]] = set()
         concatenated: set[tuple[str, int, int]] = set()
         interfaces: set[str] = set()
-        harmless = False
+        harmless, anybody = False, True
         shown = []
         for one in expr:
             match = one.get("match")
@@ -136,6 +138,8 @@ class Ruleset:
             elif kind in ("meta iifname", "meta iif"):
                 interfaces |= {str(value) for value in values}
                 harmless = harmless or interfaces == {"lo"}
+            elif kind in ("ip saddr", "ip6 saddr"):
+                anybody = False
             elif "concat" in left:
                 concatenated |= _concatenated(left["concat"], values)
         ports = {(proto, *span) for span in spans for proto in (protos or {"tcp", "udp"})} | concatenated
@@ -143,6 +147,7 @@ class Ruleset:
             frozenset(ports),
             harmless and not ports,
             frozenset(interfaces),
+            anybody,
             f"{rule['family']} {rule['table']} {rule['chain']}: {', '.join(shown) or 'everything'} accept",
         )
 

@@ -96,16 +96,25 @@ class Outside:
         except ValueError:
             for info in socket.getaddrinfo(declared, self.expected.port, type=socket.SOCK_STREAM):
                 found.setdefault(4 if info[0] == socket.AF_INET else 6, str(info[4][0]))
-        for interface in self.inside()["addresses"]:
-            name = str(interface.get("ifname", ""))
-            if name.startswith(SOFT_INTERFACES) or name in self.expected.inner_interfaces:
-                continue
-            for one in interface.get("addr_info") or []:
-                if one.get("scope") == "global" and not one.get("temporary") and not one.get("deprecated"):
-                    family = 4 if one.get("family") == "inet" else 6
-                    if family == 6 or not found.get(4):
-                        found.setdefault(family, str(one.get("local")))
+        others = [one for one in self._public_cards() if ipaddress.ip_address(one).version not in found]
+        # A public address comes first. Where one is known, a private one of the other family is for the way out only.
+        others.sort(key=lambda one: not ipaddress.ip_address(one).is_global)
+        known = any(ipaddress.ip_address(one).is_global for one in found.values())
+        for one in others:
+            if ipaddress.ip_address(one).is_global or not known:
+                found.setdefault(ipaddress.ip_address(one).version, one)
         return found
+
+    def _public_cards(self) -> list[str]:
+        """Lasting addresses of the host's cards that are not declared as inner ones."""
+        return [
+            str(one.get("local"))
+            for interface in self.inside()["addresses"]
+            if not str(interface.get("ifname", "")).startswith(SOFT_INTERFACES)
+            and interface.get("ifname") not in self.expected.inner_interfaces
+            for one in interface.get("addr_info") or []
+            if one.get("scope") == "global" and not one.get("temporary") and not one.get("deprecated")
+        ]
 
     def families(self) -> list[int]:
         """Address families to try; ends the check as not applicable when only a jump host leads there."""
@@ -202,7 +211,7 @@ class Outside:
         return {family: answer[address] for family, address in self.addresses.items()}
 
     def probe_udp(self, ports: list[int]) -> dict[int, dict[str, Any]]:
-        """UDP ports that answer in each family: {4: {found, error}}."""
+        """UDP ports that answer in each family: {4: {found, source, error}}."""
         families = self.families()
         answer = from_outside(
             self.prefix, "udp_probe", {"addresses": [self.addresses[one] for one in families], "ports": ports}
@@ -253,14 +262,6 @@ class Outside:
             self.prefix, "flood", {"address": self.addresses[family], "port": self.expected.port, "count": count}
         )
         return answer
-
-    def greeting_of_source(self) -> str:
-        """The address that the outsider comes from, as the host sees it when nothing translates it."""
-        for family in self.families():
-            result = self.scan().get(family) or {}
-            if result.get("source"):
-                return str(result["source"])
-        return ""
 
 
 def tool() -> str:

@@ -9,7 +9,9 @@ MARKS: Final = {"passed": "✓", "failed": "✗", "not applicable": "-"}
 CLASSES: Final = {"passed": "ok", "failed": "bad", "not applicable": "na", "": "bad"}
 WORDS: Final = {"passed": "kept", "failed": "broken", "not applicable": "not applicable"}
 
-STYLE: Final = """
+UNKNOWN: Final = "not examined"
+
+STYLE: Final = r"""
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1c2330;--soft:#5b6577;--line:#dfe3ea;
 --ok:#17703f;--okbg:#e2f4e9;--bad:#b3261e;--badbg:#fde8e6;--na:#5b6577;--nabg:#eceff4}
 @media (prefers-color-scheme:dark){:root{--bg:#12161d;--card:#1b212b;--ink:#e6eaf1;--soft:#9aa5b8;--line:#2d3644;
@@ -28,9 +30,12 @@ h2{font-size:1.25rem;margin:0}
 .pill.ok{background:var(--okbg);color:var(--ok)}.pill.bad{background:var(--badbg);color:var(--bad)}
 .pill.na{background:var(--nabg);color:var(--na)}
 .verdict .pill{border:1px solid currentColor;background:none}
+.hosts{list-style:none;margin:.75rem 0 0;padding:.75rem 0 0;border-top:1px solid var(--line)}
+.hosts a{color:inherit;font-weight:600;overflow-wrap:anywhere}
 section{background:var(--card);border:1px solid var(--line);border-radius:.75rem;margin:1.25rem 0;overflow:hidden}
 header.host{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:center;justify-content:space-between;
 padding:1rem 1.25rem;border-bottom:1px solid var(--line)}
+.problem{padding:.75rem 1.25rem;background:var(--badbg);color:var(--bad);font-weight:600}
 details{border-bottom:1px solid var(--line)}
 details:last-child{border-bottom:0}
 summary{display:grid;grid-template-columns:1.75rem 1fr auto;gap:.5rem;align-items:start;padding:.65rem 1.25rem;
@@ -44,6 +49,7 @@ summary:focus-visible{outline:2px solid var(--ink);outline-offset:-2px}
 .bad>summary .title{font-weight:600}
 .state{font-size:.85rem;color:var(--soft);white-space:nowrap}
 .bad>summary .state{color:var(--bad)}
+.state::after{content:" \25be"}details[open] .state::after{content:" \25b4"}
 .reason{display:block;color:var(--soft);font-size:.9rem;font-weight:400}
 ul.checks{list-style:none;margin:0;padding:0 1.25rem 1rem 3.5rem}
 ul.checks li{display:grid;grid-template-columns:1.25rem 1fr;gap:.4rem;margin:.25rem 0;font-size:.95rem}
@@ -61,8 +67,10 @@ def page(data: dict[str, Any]) -> str:
     """Build the page from what results.json holds."""
     say = html.escape
     bad = data["summary"]["failed"] or data["problems"]
-    hosts = "one host" if len(data["hosts"]) == 1 else f"{len(data['hosts'])} hosts"
-    kept, broken = data["summary"]["passed"], data["summary"]["failed"]
+    hosts = "One host" if len(data["hosts"]) == 1 else f"{len(data['hosts'])} hosts"
+    # Of a host that was not examined nothing is known: it would drown what is broken elsewhere.
+    summary = {key: sum(one["summary"][key] for one in data["hosts"] if one["examined"]) for key in data["summary"]}
+    kept, broken = summary["passed"], summary["failed"]
     headline = (
         f"{broken} of {kept + broken} promises are broken"
         if broken
@@ -70,6 +78,7 @@ def page(data: dict[str, Any]) -> str:
         if bad
         else f"All {kept} promises are kept"
     )
+    overview = "".join(_overview(one) for one in data["hosts"]) if len(data["hosts"]) > 1 else ""
     since = "from another network and from inside" if data["outsider"] else "from the controller and from inside"
     problems = "".join(f"<li>{say(one)}</li>" for one in data["problems"])
     return f"""<!DOCTYPE html>
@@ -87,7 +96,8 @@ def page(data: dict[str, Any]) -> str:
 <h1>{say(headline)}</h1>
 <div>{hosts}, looked at {since}. Nothing was changed.</div>
 {f"<ul>{problems}</ul>" if problems else ""}
-<ul class="counts">{_counts(data["summary"])}</ul>
+<ul class="counts">{_counts(summary)}</ul>
+{f'<ul class="hosts">{overview}</ul>' if overview else ""}
 </div>
 <div class="soft">{say(data["date"].replace("T", " ").replace("+00:00", " UTC"))} · {data["duration"]:.0f} s
 {" · by " + say(data["operator"]) if data["operator"] else ""} · inventory <code title="{say(data["catalogue"])}">
@@ -107,29 +117,43 @@ def _counts(summary: dict[str, int]) -> str:
     )
 
 
+def _overview(host: dict[str, Any]) -> str:
+    """One host on one line, which leads to its section."""
+    say = html.escape
+    broken = host["summary"]["failed"]
+    words = f"{broken} broken" if broken else "all kept"
+    mark = "failed" if broken else "passed"
+    return (
+        f'<li class="{CLASSES[mark]}"><span class="mark" aria-hidden="true">{MARKS[mark]}</span> '
+        f'<a href="#host-{say(host["name"])}">{say(host["name"])}</a>: {words if host["examined"] else UNKNOWN}</li>'
+    )
+
+
 def _host(host: dict[str, Any]) -> str:
     say = html.escape
     about = " · ".join(one for one in (host["address"], host["release"]) if one)
     order = {"failed": 0, "passed": 1, "not applicable": 2}
-    promises = sorted(host["promises"], key=lambda one: order[one["outcome"]])
+    promises = sorted(host["promises"], key=lambda one: order[one["outcome"]]) if host["examined"] else []
+    counts = _counts(host["summary"]) if host["examined"] else f'<li class="pill bad">{UNKNOWN}</li>'
     notes = "".join(f"<li>{say(one)}</li>" for one in host["notes"])
-    return f"""<section>
+    return f"""<section id="host-{say(host["name"])}">
 <header class="host"><div><h2>{say(host["name"])}</h2><div class="soft">{say(about)}</div></div>
-<ul class="counts">{_counts(host["summary"])}</ul></header>
-{"".join(_promise(one) for one in promises)}
+<ul class="counts">{counts}</ul></header>
+{f'<div class="problem">It {say(host["problem"])}</div>' if host["problem"] else ""}
+{"".join(_promise(one, opened=one["outcome"] == "failed" and not host["problem"]) for one in promises)}
 {f'<div class="notes">Worth knowing<ul>{notes}</ul></div>' if notes else ""}
 </section>
 """
 
 
-def _promise(promise: dict[str, Any]) -> str:
+def _promise(promise: dict[str, Any], *, opened: bool) -> str:
     say = html.escape
     outcome = promise["outcome"]
     reason = ""
     if outcome == "not applicable":
         reasons = dict.fromkeys(one["detail"] for one in promise["checks"])
         reason = f'<span class="reason">{say("; ".join(reasons))}</span>'
-    return f"""<details class="{CLASSES[outcome]}"{" open" if outcome == "failed" else ""}>
+    return f"""<details class="{CLASSES[outcome]}"{" open" if opened else ""}>
 <summary><span class="mark" aria-hidden="true">{MARKS[outcome]}</span>
 <span class="title">{say(promise["title"])}{reason}</span><span class="state">{WORDS[outcome]}</span></summary>
 <ul class="checks">{"".join(_check(one) for one in promise["checks"])}</ul>

@@ -102,6 +102,7 @@ class Report:
         self.problems += [f"no promise was checked on {name}" for name in sorted(silent)]
         missing = [one for one in self.checks.values() if not one.outcome]
         self.problems += [f"{one.host}: {one.name} did not run" for one in missing]
+        self.problems += [f"{name} {target.problem}" for name, target in self.targets.items() if target.problem]
         if self.problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.write()
@@ -113,12 +114,14 @@ class Report:
         write("")
         for host in data["hosts"]:
             count = host["summary"]
+            if not host["examined"]:
+                continue
             write(
                 f"{host['name']}: {count[PASSED]} promises kept, {count[FAILED]} broken, "
                 f"{count[NOT_APPLICABLE]} not applicable"
             )
             for promise in host["promises"]:
-                if promise["outcome"] == FAILED:
+                if promise["outcome"] == FAILED and not host["problem"]:
                     write(f"  broken: {promise['title']}")
         for problem in self.problems:
             write(f"  problem: {problem}")
@@ -150,6 +153,8 @@ class Report:
                     "name": name,
                     "address": str(target.expected.host.get("address") or ""),
                     "release": target.release,
+                    "examined": not target.unreachable,
+                    "problem": target.problem,
                     "summary": {key: outcomes.count(key) for key in (PASSED, FAILED, NOT_APPLICABLE)},
                     "notes": target.notes,
                     "promises": list(promises.values()),

@@ -23,9 +23,10 @@ class Target:
     expected: Expected
     backend: SudoSshBackend
     outside: Outside
+    unreachable: str = ""
+    """Why the host cannot be examined; empty while nothing is known against it."""
     notes: list[str] = field(default_factory=list)
     _facts: dict[str, Any] | None = None
-    _error: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -45,8 +46,8 @@ class Target:
             RemoteError: the host cannot be entered; asked once only, so that every check says the same.
         """
         with self._lock:
-            if self._error:
-                raise RemoteError(self._error)
+            if self.unreachable:
+                raise RemoteError(self.unreachable)
             if self._facts is None:
                 users = [
                     "root",
@@ -58,14 +59,22 @@ class Target:
                 try:
                     self._facts = self.backend.call("inside", {"users": users})
                 except RemoteError as error:
-                    self._error = str(error)
+                    self.unreachable = str(error)
                     raise
             return self._facts
 
     @property
-    def unreachable(self) -> str:
-        """Why the host could not be examined; empty when it could, or was not tried yet."""
-        return self._error
+    def problem(self) -> str:
+        """What explains most of what is broken, for one message instead of many; empty when nothing does."""
+        if self.unreachable:
+            return f"could not be examined: {self.unreachable}"
+        user = self.outside.ssh.get("user", "")
+        if self._facts is not None and user not in self.expected.ssh_users:
+            return (
+                f"lets {user} in, whom nobody declared: it was never hardened, or was opened again; "
+                "run playbooks/site.yml first"
+            )
+        return ""
 
     @property
     def release(self) -> str:

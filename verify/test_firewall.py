@@ -38,7 +38,7 @@ def test_forwarding_is_closed(target: Target) -> None:
 
 
 def test_rules_are_declared(target: Target) -> None:
-    """No rule accepts a port that nobody declared, and none accepts everything."""
+    """No rule accepts a port that nobody declared, or for more than it was declared for, and none everything."""
     problems = []
     for accept in rules(target).accepts("input"):
         if accept.harmless:
@@ -49,9 +49,10 @@ def test_rules_are_declared(target: Target) -> None:
             if last - first > 1000:
                 problems.append(f"accepts {first}-{last}/{proto}: {accept.text}")
                 continue
-            problems += [
-                f"accepts {port}/{proto}: {accept.text}"
-                for port in range(first, last + 1)
-                if (proto, port) not in DHCP and not target.expected.declared(proto, port)
-            ]
+            for port in range(first, last + 1):
+                doors = target.expected.declared(proto, port)
+                if (proto, port) not in DHCP and not doors:
+                    problems.append(f"accepts {port}/{proto}: {accept.text}")
+                elif doors and accept.anybody and not any("any" in one.sources for one in doors):
+                    problems.append(f"accepts {port}/{proto} from anywhere, declared for some only: {accept.text}")
     empty(list(dict.fromkeys(problems)), "the firewall accepts what nobody declared")

@@ -13,17 +13,27 @@ if TYPE_CHECKING:
 CLOSED: Final = ("allowagentforwarding", "allowstreamlocalforwarding", "x11forwarding", "gatewayports")
 
 
+def places_of(name: str, host: dict[str, Any], port: Any) -> set[str]:
+    """One port of a host, by name and by each of its addresses, in every way to write them."""
+    inner = [one for network in host.get("networks") or [] for one in network.get("addresses") or []]
+    return {f"{text}:{port}" for one in [name, host.get("address"), *inner] for text in (one, f"[{one}]")}
+
+
 def places_behind(target: Target) -> set[str]:
-    """SSH doors of the hosts that are reached through this one, in every way to write them."""
+    """SSH doors, the first run's too, of the hosts that are reached through this one."""
     found = set()
     for name, host in target.expected.catalogue.data["hosts"].items():
         ssh = host.get("ssh") or {}
-        if ssh.get("jump") != target.name:
-            continue
-        inner = [one for network in host.get("networks") or [] for one in network.get("addresses") or []]
-        for address in [host.get("address"), name, *inner]:
-            found |= {f"{address}:{ssh.get('port') or 22}", f"[{address}]:{ssh.get('port') or 22}"}
+        if ssh.get("jump") == target.name:
+            found |= places_of(name, host, ssh.get("port") or 22) | places_of(name, host, ssh.get("first_port") or 22)
     return found
+
+
+def places_named(target: Target, place: str) -> set[str]:
+    """What one declared place means: itself, and the addresses of the host whose name it has."""
+    name, _, port = place.rpartition(":")
+    host = target.expected.catalogue.data["hosts"].get(name)
+    return {place, *(places_of(name, host, port) if host else ())}
 
 
 def granted_places(target: Target) -> dict[str, set[str]]:
@@ -35,8 +45,8 @@ def granted_places(target: Target) -> dict[str, set[str]]:
             if right.get("kind") == "jump":
                 granted.setdefault(person["name"], set()).update(places_behind(target))
             elif right.get("kind") == "forward":
-                listed = [places] if isinstance(places, str) else places or []
-                granted.setdefault(person["name"], set()).update(str(one) for one in listed)
+                for one in [places] if isinstance(places, str) else places or []:
+                    granted.setdefault(person["name"], set()).update(places_named(target, str(one)))
     return granted
 
 

@@ -17,8 +17,10 @@ def is_local(one: dict[str, Any]) -> bool:
     """Whether a listener is for programs on the host alone."""
     if one["interface"] == "lo":
         return True
-    address = one["address"]
-    return address not in ("*", "") and ipaddress.ip_address(address).is_loopback
+    if one["address"] in ("*", ""):
+        return False
+    address = ipaddress.ip_address(one["address"])
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def test_listeners_are_declared(target: Target) -> None:

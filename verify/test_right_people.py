@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 def test_operator_enters_and_is_root(target: Target) -> None:
     """The one who runs this enters over SSH and becomes root by sudo."""
+    user, operator, admins = target.outside.ssh.get("user", ""), target.expected.operator, target.expected.admins
+    assert user in admins, f"the login that works is {user}'s, who is no declared admin"
+    assert user == operator or operator not in admins, f"the login that works is {user}'s, not {operator}'s"
     assert target.host.check_output("id -u") == "0"
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from verify.expected import admits
-from verify.outcome import empty, not_applicable
+import pytest
+
+from verify.outcome import empty
+from verify.ports import heard, undeclared, wanted
 
 if TYPE_CHECKING:
     from verify.target import Target
 
 STAGE = "outside"
+FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
 USUAL: Final = (
     7,
     19,
@@ -62,41 +65,27 @@ def answers(target: Target) -> dict[int, dict[str, Any]]:
     return known
 
 
-def test_undeclared_are_silent(target: Target) -> None:
+@FAMILIES
+def test_undeclared_are_silent(target: Target, family: int) -> None:
     """Neither the usual UDP services nor anything that listens on the host answers undeclared."""
-    declared = {one.port for one in target.expected.public("udp")}
-    empty(
-        [
-            f"{port}/udp is {how} on IPv{family}"
-            for family, found in answers(target).items()
-            for port, how in found["found"].items()
-            if int(port) not in declared
-        ],
-        "UDP ports that nobody declared answer",
-    )
+    answer = heard(target, family, answers(target))
+    empty(undeclared(target, "udp", family, answer), f"UDP ports that answer on IPv{family}")
 
 
-def test_declared_are_reachable(target: Target) -> None:
+@FAMILIES
+def test_declared_are_reachable(target: Target, family: int) -> None:
     """Declared UDP ports let datagrams through."""
-    source = (
-        target.outside.greeting_of_source()
-        if any("any" not in one.sources for one in target.expected.public("udp"))
-        else ""
-    )
-    wanted = [one for one in target.expected.public("udp") if "any" in one.sources or admits(one.sources, source)]
-    if not wanted:
-        not_applicable("no UDP port is declared for strangers")
+    answer = heard(target, family, answers(target))
     listening = {one["port"] for one in target.inside()["listeners"] if one["proto"] == "udp"}
     problems = []
-    for family, found in answers(target).items():
-        for one in wanted:
-            if str(one.port) in found["found"]:
-                continue
-            if one.port in listening:
-                target.note(
-                    f"{one.name} ({one.reason}) took our datagram on IPv{family} or lost it: "
-                    "its program does not answer strangers"
-                )
-            else:
-                problems.append(f"{one.name} ({one.reason}) is silent on IPv{family} though nothing listens there")
-    empty(problems, "declared UDP ports are shut")
+    for one in wanted(target, "udp", answer):
+        if str(one.port) in answer["found"]:
+            continue
+        if one.port in listening:
+            target.note(
+                f"{one.name} ({one.reason}) took our datagram on IPv{family} or lost it: "
+                "its program does not answer strangers"
+            )
+        else:
+            problems.append(f"{one.name} ({one.reason}) is silent though nothing listens there")
+    empty(problems, f"declared UDP ports are shut on IPv{family}")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from .conftest import Hardened
+
 SITE = "playbooks/site.yml"
 # What systemd, dbus and a login's own record write all the time.
 UNRELATED = "/var/lib/(systemd|private|wtmpdb|lastlog|dbus|chrony)"
@@ -53,6 +55,14 @@ def own(target: Target, folder: Path) -> Target:
     keys = {name: copy / "keys" / path.name for name, path in old.keys.items()}
     written = inventory.Inventory(copy, old.operator, old.secrets, keys)
     return Target(target.host, written, dict(target.environment), target.patience)
+
+
+def same_people(hardened: Hardened, written: inventory.Inventory) -> None:
+    """Copy people, keys and secrets of the hardened host's inventory, so that its copies count as converged."""
+    for name in ("group_vars/all/people.yml", "group_vars/all/vault.yml"):
+        (written.path / name).write_bytes((hardened.inventory.path / name).read_bytes())
+    for path in (hardened.inventory.path / "keys").iterdir():
+        (written.path / "keys" / path.name).write_bytes(path.read_bytes())
 
 
 def edit(target: Target, file: str, change: Callable[[Any], None]) -> None:

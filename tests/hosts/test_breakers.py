@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.hosts import reports
 from tests.hosts.conftest import HOST, ROOT, Hardened, Target
 
 if TYPE_CHECKING:
@@ -60,14 +61,8 @@ def baseline(lab: Lab, release: str, hardened: Hardened, tmp_path_factory: pytes
     outsider = shlex.join(lab.outsider())
     report = tmp_path_factory.mktemp(f"report-{release}")
     host = lab.start(HOST, release, image=hardened.image)
-    run = Target(host, hardened.inventory).play(
-        "playbooks/verify.yml", "-e", json.dumps({
-            "verify_outsider": outsider, "verify_report": str(report), "verify_brute_force": True,
-            "verify_keys": f"{hardened.inventory.path}/keys",
-        }), expect=None)  # fmt: skip
+    run, data = reports.verify(Target(host, hardened.inventory), report, expect=None, verify_brute_force=True)
     host.stop()
-    assert (report / "results.json").is_file(), run.text[-4000:]
-    data = json.loads((report / "results.json").read_text(encoding="utf-8"))
     return Baseline({entry["promise"]: entry["outcome"] for entry in data["hosts"][0]["promises"]}, outsider, run.text)
 
 

@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
-import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 from .conftest import HOST, Target
+from .terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONSOLE = "rescue"
-
-
-class Terminal:
-    """A program on a terminal of its own, and what it showed."""
-
-    def __init__(self, argv: list[str]) -> None:
-        """Start it."""
-        self.text = ""
-        self.child, self.handle = pty.fork()
-        if self.child == 0:
-            os.execvp(argv[0], argv)
-
-    def expect(self, wanted: str, seconds: float = 15) -> None:
-        """Read until ``wanted`` was shown since the last answer."""
-        end = time.monotonic() + seconds
-        shown = ""
-        while wanted not in shown:
-            left = end - time.monotonic()
-            assert left > 0, f"no {wanted!r} within {seconds:.0f} s:\n{self.text}"
-            if select.select([self.handle], [], [], left)[0]:
-                try:
-                    piece = os.read(self.handle, 4096).decode(errors="replace")
-                except OSError:
-                    piece = ""
-                assert piece, f"ended before {wanted!r}:\n{self.text}"
-                shown += piece
-                self.text += piece
-
-    def type(self, line: str) -> None:
-        """Type a line. A moment is left for the program to switch the echo off."""
-        time.sleep(0.3)
-        os.write(self.handle, line.encode() + b"\n")
-
-    def close(self) -> None:
-        """End it."""
-        os.kill(self.child, signal.SIGKILL)
-        os.waitpid(self.child, 0)
-        os.close(self.handle)
 
 
 def terminal(target: Target) -> Iterator[Terminal]:

@@ -19,7 +19,7 @@ from lab import inventory
 from .attacks import OPEN, OURS, firewall, sshd
 from .condition import SCRIPT
 from .conftest import HOST, ROOT, Hardened, Target
-from .starts import SITE, Witness, edit_host, own
+from .starts import SITE, Witness, edit_host, own, same_people
 from .test_first_run import ATTACK, write_vars
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def test_unreachable_host(lab: Lab, release: str, hardened: Hardened, tmp_path: 
 
     try:
         written = inventory.write(tmp_path / "inventory", [*hosts, Gone()], extra={"contact_timeout": 3})
-        _same_people(hardened, written)
+        same_people(hardened, written)
         run = Target(hosts[0], written).play(SITE, expect=4)
         recap = run.text.rpartition("PLAY RECAP")[2]
         assert re.search(r"gone\s.*unreachable=1", recap)
@@ -171,14 +171,6 @@ def test_unreachable_host(lab: Lab, release: str, hardened: Hardened, tmp_path: 
     finally:
         for host in hosts:
             host.stop()
-
-
-def _same_people(hardened: Hardened, written: inventory.Inventory) -> None:
-    """Copy people, keys and secrets of the hardened host's inventory, so that its copies count as converged."""
-    for name in ("group_vars/all/people.yml", "group_vars/all/vault.yml"):
-        (written.path / name).write_bytes((hardened.inventory.path / name).read_bytes())
-    for path in (hardened.inventory.path / "keys").iterdir():
-        (written.path / "keys" / path.name).write_bytes(path.read_bytes())
 
 
 def test_held_apt_lock(bare: Target) -> None:
@@ -250,7 +242,7 @@ def test_one_of_two_hosts_reverts(lab: Lab, release: str, hardened: Hardened, tm
     hosts = [lab.start(name, release, image=hardened.image) for name in ("a1", "a2")]
     try:
         written = inventory.write(tmp_path / "inventory", hosts)
-        _same_people(hardened, written)
+        same_people(hardened, written)
         first, second = (Target(host, written) for host in hosts)
         first.play(SITE)
         before = first.sh(SCRIPT)

@@ -14,7 +14,8 @@ from .traffic import LIKE_A_VPS, PORT, addresses, advertise, ask, attach, eventu
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lab.hosts import Lab, LabHost
+    from lab.hosts import Lab
+    from lab.machine import Machine
 
 pytestmark = pytest.mark.slow
 
@@ -64,8 +65,8 @@ class Net:
     """A host between the world and a private network, with one more host on either side."""
 
     target: Target
-    world: LabHost
-    private: LabHost
+    world: Machine
+    private: Machine
 
     @property
     def outside(self) -> list[str]:
@@ -113,7 +114,7 @@ def net(lab: Lab, release: str, hardened: Hardened, tmp_path_factory: pytest.Tem
         each.stop()
 
 
-def route(host: LabHost, networks: Sequence[object], gateways: Sequence[str]) -> None:
+def route(host: Machine, networks: Sequence[object], gateways: Sequence[str]) -> None:
     """Lead an IPv4 and an IPv6 network through the gateways."""
     for network, gateway in zip(networks, gateways, strict=True):
         host.exec(["ip", "-6" if ":" in gateway else "-4", "route", "add", str(network), "via", gateway])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lab.hosts import LabHost
+    from lab.machine import Machine
 
 PORT = 8080
 # A container has /proc/sys read-only, and IPv6 is off on cards that come later; a VPS is not so.
@@ -53,7 +53,7 @@ def within(namespace: str) -> list[str]:
     return ["ip", "netns", "exec", namespace] if namespace else []
 
 
-def serve(host: LabHost, port: int = PORT, *, size: int = 0, namespace: str = "") -> None:
+def serve(host: Machine, port: int = PORT, *, size: int = 0, namespace: str = "") -> None:
     """Let the host answer on a TCP port, IPv4 and IPv6, with who the caller seems to be, in ``size`` bytes or more."""
     unit = f"answer-{namespace or 'host'}-{port}"
     command = [*within(namespace), "/usr/bin/python3", "-c", SERVER, str(port), str(size)]
@@ -62,7 +62,7 @@ def serve(host: LabHost, port: int = PORT, *, size: int = 0, namespace: str = ""
     host.exec([*within(namespace), "sh", "-c", listens], timeout=10)
 
 
-def ask(host: LabHost, addresses: Sequence[str], port: int = PORT, *, namespace: str = "") -> list[str | None]:
+def ask(host: Machine, addresses: Sequence[str], port: int = PORT, *, namespace: str = "") -> list[str | None]:
     """Connect to each address from the host; return each whole answer, None where nothing or only a part of it came."""
     command = ["python3", "-", str(port), *addresses]
     done = host.exec([*within(namespace), *command], stdin=CLIENT.encode())
@@ -70,7 +70,7 @@ def ask(host: LabHost, addresses: Sequence[str], port: int = PORT, *, namespace:
     return answers
 
 
-def addresses(host: LabHost, card: str, *, namespace: str = "") -> list[str]:
+def addresses(host: Machine, card: str, *, namespace: str = "") -> list[str]:
     """Return the IPv4 and then the IPv6 addresses that the card has, link-local ones left out."""
     command = [*within(namespace), "ip", "-json", "address", "show", "dev", card, "scope", "global"]
     listed = json.loads(host.exec(command).stdout)
@@ -79,7 +79,7 @@ def addresses(host: LabHost, card: str, *, namespace: str = "") -> list[str]:
 
 
 def attach(
-    host: LabHost, card: str, namespace: str, near: Sequence[str] = (), far: Sequence[str] = (), *, onto: str = ""
+    host: Machine, card: str, namespace: str, near: Sequence[str] = (), far: Sequence[str] = (), *, onto: str = ""
 ) -> None:
     """Give the host a network card whose cable ends in a namespace, made when new, at a card of the same name.
 
@@ -106,12 +106,12 @@ def attach(
     host.exec(["sh", "-c", "\n".join(script)])
 
 
-def advertise(host: LabHost, namespace: str, card: str, prefix: str) -> None:
+def advertise(host: Machine, namespace: str, card: str, prefix: str) -> None:
     """Send a router advertisement from a namespace of the host: addresses of the prefix may be used, no way out."""
     host.exec([*within(namespace), "python3", "-", card, prefix], stdin=ADVERTISER.encode())
 
 
-def install(host: LabHost, *packages: str) -> None:
+def install(host: Machine, *packages: str) -> None:
     """Install Debian packages on the host."""
     script = "apt-get -qq update && apt-get -qq install -y --no-install-recommends " + " ".join(packages)
     host.exec(["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script], timeout=300)

@@ -9,8 +9,8 @@ from multiprocessing.pool import ThreadPool
 from typing import Any
 
 
-def probe(address: str, ports: list[int], seconds: float) -> dict[str, str]:
-    """Ports that answered: {port: 'open' or 'refused'}; two datagrams each, since one may be lost."""
+def probe(address: str, ports: list[int], seconds: float) -> tuple[dict[str, str], str]:
+    """Ports that answered: {port: 'open' or 'refused'}, and this side's address; two datagrams each against loss."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sockets: dict[socket.socket, int] = {}
     found: dict[str, str] = {}
@@ -37,21 +37,23 @@ def probe(address: str, ports: list[int], seconds: float) -> dict[str, str]:
                     found.setdefault(str(sockets[sock]), "refused")
                 except OSError:
                     continue
+    source = str(next(iter(sockets)).getsockname()[0]) if sockets else ""
     for sock in sockets:
         sock.close()
-    return found
+    return found, source
 
 
 def one(address: str, ports: list[int], seconds: float) -> dict[str, Any]:
     """Probe one address; one without a route says so instead of being silent."""
     try:
-        return {"found": probe(address, ports, seconds), "error": ""}
+        found, source = probe(address, ports, seconds)
     except OSError as error:
-        return {"found": {}, "error": str(error)}
+        return {"found": {}, "source": "", "error": str(error)}
+    return {"found": found, "source": source, "error": ""}
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
-    """Probe `params['ports']` of each of `params['addresses']`: {address: {found, error}}."""
+    """Probe `params['ports']` of each of `params['addresses']`: {address: {found, source, error}}."""
     addresses = params["addresses"]
     if not addresses:
         return {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lab import check, packages, vm_image
@@ -25,3 +27,11 @@ def test_only_the_long_form_has_virtual_machines() -> None:
     assert [stage.name for stage in check.stages("vm")] == ["virtual machines"]
     assert "virtual machines" in {stage.name for stage in check.stages("full")}
     assert "virtual machines" not in {stage.name for stage in check.stages("all")}
+
+
+def test_the_parts_hold_every_test_file_once() -> None:
+    parts = check.host_parts(Path("tests/hosts"))
+    assert sorted(file for files in parts.values() for file in files) == sorted(
+        map(str, Path("tests/hosts").glob("test_*.py"))
+    )
+    assert all(parts.values())

@@ -114,3 +114,20 @@ def test_what_leads_to_a_chain_counts() -> None:
 
 def test_an_open_chain_is_not_closed() -> None:
     assert Ruleset({"nftables": [{"chain": {**BASE[0]["chain"], "policy": "accept"}}]}).closed("input") == []
+
+
+def saddr(value: Any, protocol: str = "ip", op: str = "==") -> dict[str, Any]:
+    return {"match": {"op": op, "left": {"payload": {"protocol": protocol, "field": "saddr"}}, "right": value}}
+
+
+@pytest.mark.parametrize(
+    ("expression", "anybody"),
+    [
+        ([dport(22), ACCEPT], True),
+        ([saddr("192.0.2.1"), dport(22), ACCEPT], False),
+        ([saddr({"prefix": {"addr": "2001:db8::", "len": 32}}, "ip6"), dport(22), ACCEPT], False),
+        ([saddr("192.0.2.1", op="!="), dport(22), ACCEPT], True),
+    ],
+)
+def test_whether_a_rule_is_for_anybody(expression: list[dict[str, Any]], anybody: bool) -> None:
+    assert [one.anybody for one in ruleset(expression).accepts("input")] == [anybody]

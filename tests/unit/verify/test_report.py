@@ -30,6 +30,8 @@ DATA: dict[str, Any] = {
             "address": "203.0.113.1",
             "release": "Debian",
             "notes": ["a <note>"],
+            "examined": True,
+            "problem": "",
             "summary": {"passed": 1, "failed": 1, "not applicable": 1},
             "promises": [
                 {
@@ -60,6 +62,19 @@ def test_page_stands_alone_and_escapes() -> None:
     assert "1 of 2 promises are broken" in text
     assert "no UDP" in text
     assert text.index("Promise two") < text.index("Promise one")
+
+
+def test_page_says_once_why_a_host_was_not_examined() -> None:
+    gone = {**DATA["hosts"][0], "name": "gone", "examined": False, "problem": "could not be examined: no route"}
+    data = {**DATA, "hosts": [*DATA["hosts"], gone], "problems": ["gone could not be examined: no route"]}
+    text = page({**data, "summary": {"passed": 2, "failed": 2, "not applicable": 2}})
+    assert "1 of 2 promises are broken" in text
+    assert text.count("Promise two") == 1
+    assert text.count("no route") == 2  # at the top, and where the host is
+    assert '<a href="#host-gone">gone</a>: not examined' in text
+    alone = page({**data, "hosts": [gone]})
+    assert "The verification is incomplete" in alone
+    assert "Promise" not in alone
 
 
 def test_junit_is_xml() -> None:
@@ -108,6 +123,14 @@ def test_unknown_host_is_an_error(tmp_path: Path) -> None:
     assert "not in the inventory: web2" in done.stderr
 
 
+def test_a_host_that_is_known_to_be_shut_is_not_tried(tmp_path: Path) -> None:
+    hosts = {"web1": {"address": "127.0.0.1"}}
+    done = suite(tmp_path, {**EMPTY, "hosts": hosts}, "verify/test_guard.py", "--shut-out", "web1", "it sleeps")
+    assert done.returncode == 1
+    assert "problem: web1 could not be examined: it sleeps" in done.stdout
+    assert "broken:" not in done.stdout
+
+
 def test_no_promise_is_a_failure(tmp_path: Path) -> None:
     done = suite(tmp_path, {**EMPTY, "hosts": {"web1": {}}}, "verify/test_passwords.py", "-k", "nothing")
     assert done.returncode != 0
@@ -124,5 +147,6 @@ def test_a_host_that_does_not_answer_keeps_no_promise(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "report/results.json").read_text())
     assert data["summary"] == {"passed": 0, "failed": 2, "not applicable": 0}
     assert "could not be examined" in data["hosts"][0]["promises"][0]["checks"][0]["detail"]
+    assert [data["hosts"][0]["problem"]] == [one.removeprefix("web1 ") for one in data["problems"]]
     assert (tmp_path / "report/index.html").is_file()
     assert (tmp_path / "report/junit.xml").is_file()
