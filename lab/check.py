@@ -89,7 +89,7 @@ def pytest_stage(name: str, *arguments: str, at_once: bool = False) -> Stage:
 
 
 def host_parts(folder: Path) -> dict[str, list[str]]:
-    """Return the test files of the folder in parts that take about as long as each other, so that they fill the lanes."""
+    """Return the test files of the folder in parts that take about as long as each other."""
     parts: dict[str, list[str]] = {"hosts": [], **{part: [] for part in dict.fromkeys(APART.values())}}
     for path in sorted(folder.glob("test_*.py")):
         parts[APART.get(path.name, "hosts")].append(str(path))
