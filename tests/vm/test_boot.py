@@ -126,3 +126,5 @@ def test_a_router_is_one_after_power_loss(target: Target, tmp_path: Path) -> Non
     target.host.restart(hard=True)
     assert forwarding(target) == ["1", "1"]
     assert target.ssh("oper") == 0
+    again = router.play(SITE)
+    assert again.changed == 0, again.text

@@ -71,6 +71,13 @@ def test_a_dot_in_an_interface_name_is_kept() -> None:
     assert sysctl.path_of("net.ipv4.conf.eth0/100.rp_filter") == "/proc/sys/net/ipv4/conf/eth0.100/rp_filter"
 
 
+def test_router_advertisements_that_the_kernel_leaves_to_others_stay_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"net.ipv6.conf.eth0.accept_ra": "0", "net.ipv6.conf.eth1.accept_ra": "1", "net.ipv4.ip_forward": "0"}
+    monkeypatch.setattr(sysctl, "read", lambda key: now[key])
+    wanted = {"net.ipv6.conf.eth0.accept_ra": "2", "net.ipv6.conf.eth1.accept_ra": "2", "net.ipv4.ip_forward": "1"}
+    assert sysctl.differing(wanted) == {"net.ipv6.conf.eth1.accept_ra": "2", "net.ipv4.ip_forward": "1"}
+
+
 def test_the_shell_script_brings_files_back(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("new")
     (tmp_path / ".a.guard-old").write_text("old")

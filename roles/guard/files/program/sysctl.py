@@ -15,8 +15,16 @@ def read(key: str) -> str:
 
 
 def differing(wanted: dict[str, str]) -> dict[str, str]:
-    """Settings whose value is another one now."""
-    return {key: value for key, value in wanted.items() if read(key) != " ".join(str(value).split())}
+    """Settings whose value is another one now.
+
+    An accept_ra of 0 stays: there systemd-networkd has taken router advertisements over from the kernel (and would put
+    the 0 back at each boot), or somebody wants none.
+    """
+    return {
+        key: value
+        for key, value in wanted.items()
+        if (now := read(key)) != " ".join(str(value).split()) and not (key.endswith(".accept_ra") and now == "0")
+    }
 
 
 def write(values: dict[str, str]) -> list[str]:
