@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from lab.hosts import Lab, LabHost
 
-# Seen green on Debian 13 only so far: in the long form until it is on Debian 12 too.
 pytestmark = pytest.mark.full
 PLUGINS = ROOT / "tests/hosts/plugins"
 ARMED = "test -e /var/lib/holdfast/guard/armed.json && echo armed || true"
