@@ -119,7 +119,11 @@ def test_reboot(target: Target) -> None:
 def test_a_router_is_one_after_power_loss(target: Target, tmp_path: Path) -> None:
     """The kernel passes packets on at once, and after a boot."""
     router = own(target, tmp_path)
-    edit_host(router, forwards="router")
+    cards = [
+        {"name": "public", "interface": "eth0"},
+        {"name": "inner", "interface": "eth1", "address": "10.77.0.1"},  # its cable is not plugged in yet
+    ]
+    edit_host(router, forwards="router", networks=cards)
     assert forwarding(target) == ["0", "0"]
     router.play(SITE)
     assert forwarding(target) == ["1", "1"]
