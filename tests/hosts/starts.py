@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .conftest import Hardened
 
 SITE = "playbooks/site.yml"
+OVER_TO_THE_SOCKET = "systemctl disable --now ssh.service; systemctl enable --now ssh.socket"
+UNITS = "systemctl is-active ssh.service ssh.socket; systemctl is-enabled ssh.service ssh.socket"
 # What systemd, dbus and a login's own record write all the time.
 UNRELATED = "/var/lib/(systemd|private|wtmpdb|lastlog|dbus|chrony)"
 MARK = "touch /run/mark; sleep 0.05"

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .conftest import HOST, Hardened, Target
-from .starts import SITE, Witness, edit_host, edit_person, own, pinned
+from .starts import OVER_TO_THE_SOCKET, SITE, UNITS, Witness, edit_host, edit_person, own, pinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +31,6 @@ ssh-keygen -q -t rsa -b 2048 -N '' -f /etc/ssh/ssh_host_rsa_key
 ssh-keygen -q -t ecdsa -b 256 -N '' -f /etc/ssh/ssh_host_ecdsa_key
 systemctl restart ssh
 """
-OVER_TO_THE_SOCKET = "systemctl disable --now ssh.service; systemctl enable --now ssh.socket"
-UNITS = "systemctl is-active ssh.service ssh.socket; systemctl is-enabled ssh.service ssh.socket"
 # On the host: many connections from outside would only meet the limit that is meant for them.
 DOORS = "ss -Hltn; nft list table inet holdfast"
 ATTACK = "tests/hosts/playbooks/attack.yml"

@@ -11,6 +11,7 @@ import pytest
 
 from .condition import SCRIPT
 from .orders import GUARD, file, give, lockout
+from .starts import OVER_TO_THE_SOCKET, UNITS
 
 if TYPE_CHECKING:
     from .conftest import Target
@@ -118,6 +119,25 @@ def test_python_broken_while_armed(target: Target) -> None:
         target.sh("mv /usr/bin/python3.away /usr/bin/python3")
     assert target.sh(SCRIPT) == before
     assert "the shell put the commit back" in target.sh(f"{GUARD} status")
+
+
+def test_python_broken_while_the_socket_is_away(target: Target) -> None:
+    """The shell brings ssh.socket back, too, where the commit had handed its port to sshd."""
+    target.sh(OVER_TO_THE_SOCKET)
+    assert target.ssh("oper") == 0  # which starts ssh.service
+    before = target.sh(UNITS, check=False)
+    handed = [
+        {"name": "ssh.socket", "enabled": False, "active": False},
+        {"name": "ssh.service", "enabled": True, "active": True},
+    ]
+    assert give(target, lockout(units=handed))["armed"]
+    target.sh("mv /usr/bin/python3 /usr/bin/python3.away")
+    try:
+        wait_until_back(target)
+    finally:
+        target.sh("mv /usr/bin/python3.away /usr/bin/python3")
+    assert "the shell put the commit back" in target.sh(f"{GUARD} status")
+    assert target.sh(UNITS, check=False) == before
 
 
 SMALL = """

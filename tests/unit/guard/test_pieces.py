@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import rescue
+import sshd
 import sysctl
 import tables
 import units
@@ -58,6 +59,21 @@ def test_a_service_ends_with_its_socket_unit_before_it_is_enabled(monkeypatch: p
     ]  # fmt: skip
     now["ssh.socket"] = state()
     assert units.plan(wanted)[0] == [["enable", "ssh.service"]]
+
+
+def test_nobody_is_ended_while_sshd_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    ended: list[int] = []
+    answers = {
+        "/usr/sbin/sshd": (0, "listenaddress 0.0.0.0:22"),
+        "ss": (0, 'LISTEN 0 1 0.0.0.0:22 x users:(("sshd",pid=7,fd=3))'),
+    }
+    monkeypatch.setattr(sshd, "run", lambda name, *_: answers.get(name, (1, "no answer from the bus")))
+    monkeypatch.setattr(sshd, "log", said.append)
+    monkeypatch.setattr("os.kill", lambda pid, _: ended.append(pid))
+    monkeypatch.setattr("os.makedirs", lambda *_, **__: None)
+    sshd.end_strays()
+    assert (ended, "no answer from the bus" in said[0]) == ([], True)
 
 
 def test_rules_are_told_by_their_comments() -> None:

@@ -25,6 +25,9 @@ def script(state: dict[str, Any]) -> str:
     for name in state["accounts"]:
         lines.append(f"back {files.twin_of(accounts.path_of(name))} {accounts.path_of(name)}")
         lines.append(f"rm -f /etc/.{name}{files.ROOM}")
+    by_socket = state["units"].get("ssh.socket", {}).get("ActiveState") in units.ACTIVE
+    if by_socket:  # it may not start beside its service, which systemd may lose when a unit state changes
+        lines.append("systemctl stop ssh.service")
     lines += ["systemctl daemon-reload", f"nft -f {TABLES}" if state["tables"] else ":"]
     for name, old in state["units"].items():
         lines.append(f"systemctl --quiet {'mask' if old['LoadState'] == 'masked' else 'unmask'} {name}")
@@ -37,8 +40,8 @@ def script(state: dict[str, Any]) -> str:
         lines.append(f"echo {shlex.quote(value)} > {shlex.quote(sysctl.path_of(key))}")
     why = "Python does not run on the host: the shell put the commit back"
     reason = json.dumps({"id": state["id"], "why": why, "problems": []})
-    if state["units"].get("ssh.socket", {}).get("ActiveState") in units.ACTIVE:  # it may not start beside its service
-        lines += ["systemctl stop ssh.service", "systemctl start ssh.socket"]
+    if by_socket:
+        lines += ["systemctl reset-failed ssh.socket", "systemctl start ssh.socket"]
     else:
         lines += ["systemctl reset-failed ssh.service", "systemctl reload-or-restart ssh.service"]
     lines += [

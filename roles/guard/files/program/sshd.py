@@ -31,7 +31,10 @@ def _wanted() -> set[str]:
 
 def _main_pid() -> int:
     """Process that systemd takes for sshd; 0 without one."""
-    return int(run("systemctl", "show", "-p", "MainPID", "--value", "ssh.service")[1] or 0)
+    code, text = run("systemctl", "show", "-p", "MainPID", "--value", "ssh.service")
+    if code or not text.isdigit():
+        raise GuardError(f"systemctl show ssh.service: {text}")
+    return int(text)
 
 
 def _listeners() -> list[tuple[str, set[int]]]:
@@ -46,14 +49,28 @@ def _owned() -> set[str]:
     return {address for address, pids in _listeners() if main and main in pids}
 
 
+def _strays() -> set[int]:
+    """Every sshd that holds a wanted port and that systemd has lost track of."""
+    ports, main = {address.rpartition(":")[2] for address in _wanted()}, _main_pid()
+    return {pid for address, pids in _listeners() if address.rpartition(":")[2] in ports for pid in pids - {main}}
+
+
 def end_strays() -> None:
-    """End every sshd that holds a wanted port and that systemd has lost track of: none other could bind that port."""
-    ports = {address.rpartition(":")[2] for address in _wanted()}
-    main = _main_pid()
-    for pid in {pid for address, pids in _listeners() if address.rpartition(":")[2] in ports for pid in pids - {main}}:
-        log(f"ending a stray sshd (process {pid}) that holds the port")
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+    """End the strays, since no other sshd could bind their port, and wait until they let go of it.
+
+    Never raises: where nobody can tell which sshd is the unit's own, none is ended and the log says why.
+    """
+    try:
+        found = _strays()
+        for pid in found:
+            log(f"ending a stray sshd (process {pid}) that holds the port")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + SECONDS
+        while found & _strays() and time.monotonic() < end:
+            time.sleep(0.05)
+    except GuardError as error:
+        log(f"no stray sshd was looked for: {error}")
 
 
 def wait_until_listening() -> None:
@@ -75,6 +92,7 @@ def bring_back(*, by_socket: bool) -> list[str]:
             if time.monotonic() > end:
                 return ["ssh.socket does not listen"]
             end_strays()
+            run("systemctl", "reset-failed", "ssh.socket")  # after failing starts systemd would refuse a good one
             run("systemctl", "start", "ssh.socket")
             time.sleep(0.05)
         return []

@@ -54,8 +54,9 @@ def plan(wanted: list[dict[str, Any]]) -> tuple[list[list[str]], dict[str, dict[
             now = {**now, "ActiveState": "inactive"}
         for step in _steps(unit, now):
             steps.append(step)
-            if step[0] == "stop" and unit["name"].endswith(".socket"):
-                steps.append(["stop", f"{unit['name'].removesuffix('.socket')}.service"])
+            service = f"{unit['name'].removesuffix('.socket')}.service"
+            if step[0] == "stop" and service in before:
+                steps.append(["stop", service])
     return steps, before
 
 
