@@ -126,8 +126,10 @@ def makes(password: str, crypt_hash: str) -> bool | None:
         return None
     crypt.argtypes, crypt.restype = [ctypes.c_char_p, ctypes.c_char_p], ctypes.c_char_p
     made = crypt(password.encode(), crypt_hash.encode())
-    # An unknown kind answers with nothing, or with a text that begins with a star: crypt(3), "failure tokens".
-    return None if not made or made.startswith(b"*") else bool(made == crypt_hash.encode())
+    # An unknown kind answers with nothing, with a text that begins with a star (crypt(3), "failure tokens"), or, in an
+    # old libcrypt, with a hash of another kind.
+    known = made and made[:3] == crypt_hash.encode()[:3]
+    return bool(made == crypt_hash.encode()) if known else None
 
 
 def _children() -> set[int]:

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.cache import locked
 from lab.progress import LabError, progress
 
 if TYPE_CHECKING:
@@ -31,8 +32,13 @@ def install(*names: str) -> None:
         return
     progress.say(f"installing {', '.join(names)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *names]):
-        subprocess.run(["apt-get", "-qq", *command], env=env, capture_output=True, check=False, timeout=600)
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+    with locked("apt"):
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *names]):
+            try:
+                subprocess.run([*apt, *command], env=env, capture_output=True, check=False, timeout=600)
+            except subprocess.TimeoutExpired as error:
+                raise LabError(f"`apt-get {command[0]}` did not end within 10 minutes: run it by hand") from error
 
 
 def need(what: str, commands: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ class SudoSshBackend(ssh.SshBackend):  # type: ignore[misc]  # testinfra has no 
         Without `sudo` the login is root's own: a host that was never hardened may not have it.
         """
         super().__init__(name, ssh_config=ssh_config, sudo=sudo, controlpath=control)
-        self._password = password
+        self._password = password if sudo else None  # root's own login has no use for it
         self._stdin = ""
 
     def get_sudo_command(self, command: str, sudo_user: str | None) -> str:

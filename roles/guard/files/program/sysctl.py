@@ -17,8 +17,8 @@ def read(key: str) -> str:
 def differing(wanted: dict[str, str]) -> dict[str, str]:
     """Settings whose value is another one now.
 
-    An accept_ra of 0 stays: there systemd-networkd has taken router advertisements over from the kernel (and would put
-    the 0 back at each boot), or somebody wants none.
+    An accept_ra of 0 stays: there systemd-networkd has taken router advertisements over from the kernel, and would put
+    the 0 back at each boot.
     """
     return {
         key: value
