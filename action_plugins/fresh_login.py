@@ -22,7 +22,6 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
-from passlib.hash import sha512_crypt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -117,6 +116,8 @@ def makes(password: str, crypt_hash: str) -> bool | None:
         Linux that includes yescrypt.
     """
     if crypt_hash.startswith("$6$"):
+        from passlib.hash import sha512_crypt  # here, since every forked worker would pay for it
+
         with contextlib.suppress(ValueError):
             return bool(sha512_crypt.verify(password, crypt_hash))
         return None

@@ -96,6 +96,9 @@ class ActionModule(ActionBase):
         )
         answer.pop("invocation", None)
         result.update(answer)
+        for kind in ("would", "did"):
+            for change in result.get(kind, []):
+                self._display.display(f"  {variables['inventory_hostname']}: {'would ' * (kind == 'would')}{change}")
         if result.get("failed") or not result.get("armed"):
             return result
         began = time.monotonic()

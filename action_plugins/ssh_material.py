@@ -55,6 +55,22 @@ def write(path: str, text: str) -> None:
         raise
 
 
+def refusal(host: str, lines: list[dict[str, Any]]) -> str:
+    """Return the message that names settings of other owners: ``{file, line, text, why}`` each."""
+    told = [
+        f"  {entry['file']}{':' + str(entry['line']) if entry['line'] else ''}: '{entry['text']}' {entry['why']}"
+        for entry in lines
+    ]
+    return "\n".join(
+        (
+            f"{host}: these lines are not holdfast's and open SSH further than the inventory declares:",
+            *told,
+            "Take them away (or out of the file's way) and run again; declare people and their rights in the inventory",
+            "instead. sshd was not changed.",
+        )
+    )
+
+
 class ActionModule(ActionBase):
     """Prepare on the host, pin on the controller."""
 
@@ -75,6 +91,9 @@ class ActionModule(ActionBase):
             return {**result, "changed": False, "pinned": self._pin(path, alias, list(pins), alone=True)}
         made = self._execute_module(module_name="ssh_material", module_args=args, task_vars=task_vars)
         result.update(made)
+        if refused := [entry for entry in result.get("foreign", []) if entry["refused"]]:
+            host = (task_vars or {}).get("inventory_hostname", "")
+            result.update(failed=True, msg=refusal(host, refused))
         if result.get("failed") or not path:
             return result
         # Until the commit sshd offers the live keys, after it the new ones; a revert brings the live ones back.

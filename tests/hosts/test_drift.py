@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .condition import SCRIPT
+
 if TYPE_CHECKING:
     from .conftest import Target
 
@@ -34,4 +36,15 @@ def test_files_and_accounts(target: Target) -> None:
     assert "holdfast-admin" not in target.sh("id bob")
     assert target.sh("getent shadow root").split(":")[1].startswith(("*", "!"))
     assert "remove mallory's key" in run.text
+    assert target.play("playbooks/site.yml").changed == 0
+
+
+def test_ssh_settings_of_others(target: Target) -> None:
+    """A line that widens access and is not ours is named with its file, and refused."""
+    target.sh("printf 'Match User mallory\\n    PasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/60-other.conf")
+    before = target.sh(SCRIPT)
+    run = target.play("playbooks/site.yml", expect=2)
+    assert "/etc/ssh/sshd_config.d/60-other.conf:2: 'PasswordAuthentication yes'" in run.text, run.text[-3000:]
+    assert target.sh(SCRIPT) == before
+    target.sh("rm /etc/ssh/sshd_config.d/60-other.conf")
     assert target.play("playbooks/site.yml").changed == 0
