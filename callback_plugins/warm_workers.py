@@ -7,12 +7,13 @@ from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import become_loader, connection_loader
 from ansible.template import Templar, trust_as_template
 
 DOCUMENTATION = r"""
 name: warm_workers
 type: aggregate
-short_description: Load Jinja's filters and tests before the workers are forked
+short_description: Load filters, tests and connection plugins before the workers are forked
 description:
   - Ansible forks a worker for each task of each host. Its main process renders nothing, so each worker imports the
     filters, and the libraries behind them, for itself.
@@ -34,6 +35,8 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Render one template before the first worker is forked."""
         del playbook
+        connection_loader.get("ssh", class_only=True)
+        become_loader.get("sudo", class_only=True)
         Templar(DataLoader()).template(trust_as_template(TEMPLATE))
         gc.collect()
         gc.freeze()

@@ -98,6 +98,7 @@ RECORD = Path("/var/lib/holdfast/access/created.json")
 LONG_EXPIRED = "1"  # shadow(5) field 8 of an account that the guard has closed
 SESSION_SECONDS = 5.0  # time that the processes of a closed account get to end by themselves
 OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
+CLOUD_INIT = "/etc/sudoers.d/90-cloud-init-users:"
 
 
 def human_uids() -> range:
@@ -334,7 +335,11 @@ def main() -> None:
     result: dict[str, object] = {"undeclared": waiting}
     if args["state"] == "present":
         work.present(args["groups"], args["accounts"])
-        result["foreign_sudo"] = foreign_sudo()
+        rules = foreign_sudo()
+        result["foreign_sudo"] = rules
+        for rule in rules:
+            if not rule.startswith(CLOUD_INIT):  # its account is closed with the provider's others
+                module.warn(f"not holdfast's, left as it is: {rule}")
     elif args["present_user"] in names:
         module.fail_json(
             msg=f"{args['present_user']} is the account of this very session, and is closed: "

@@ -52,6 +52,8 @@ def molecule(tmp_path: Path) -> Iterator[Molecule]:
                 **os.environ,
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "MOLECULE_GLOB": "molecule/*/molecule.yml",
+                # Its own choice depends on the project folder's last name alone, which the other release's has too.
+                "MOLECULE_EPHEMERAL_DIRECTORY": str(folder.parent / "molecule-state"),
                 "NO_COLOR": "1",
             },
         )  # fmt: skip
