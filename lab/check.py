@@ -41,6 +41,7 @@ APART = {
     "test_drift.py": "guard",
 }
 COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
+FAILURE = re.compile(r"(FAILED|ERROR) \S+::")
 
 
 @dataclass
@@ -59,12 +60,13 @@ class Stage:
 
 @dataclass
 class Result:
-    """How a stage ended: exit code, wall seconds, and how many of its tests passed, failed or were skipped."""
+    """How a stage ended: exit code, wall seconds, how many tests passed, failed or were skipped, and what failed."""
 
     name: str
     code: int
     seconds: float
     counts: dict[str, int]
+    failures: list[str]
 
     @property
     def verdict(self) -> str:
@@ -142,9 +144,12 @@ def carry_out(stage: Stage) -> Result:
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
         # As in an interactive shell: each Ansible start costs a second more without byte code.
         "PYTHONDONTWRITEBYTECODE": "",
+        # pytest cuts the reasons of its failures to the width of the terminal.
+        **({"COLUMNS": "300"} if stage.pytest else {}),
     }
     began = time.monotonic()
     tail = ""
+    said: list[str] = []
     try:
         process = subprocess.Popen(
             stage.argv,
@@ -156,18 +161,22 @@ def carry_out(stage: Stage) -> Result:
             errors="replace",
         )
     except FileNotFoundError:
-        print(f"{stage.argv[0]} is not installed: run `make setup`")
+        said = [f"{stage.argv[0]} is not installed: run `make setup`"]
+        print(said[0])
         code = 127
     else:
         with process:
             for line in process.stdout or ():
                 print(mark + line, end="", flush=True)
                 tail = line if COUNTS.search(line) else tail
+                # pytest lists its failures by name; of another command the last lines are what there is.
+                if FAILURE.match(line) or not stage.pytest:
+                    said = [*said, line.rstrip()][0 if stage.pytest else -3 :]
         code = process.returncode
     counts = {word: int(number) for number, word in COUNTS.findall(tail)} if stage.pytest else {}
     if not counts or (code and not counts.get("failed", 0) + counts.get("error", 0)):
         counts["passed" if code == 0 else "failed"] = counts.get("failed", 0) + 1
-    result = Result(stage.name, code, time.monotonic() - began, counts)
+    result = Result(stage.name, code, time.monotonic() - began, counts, said if code else [])
     if stage.at_once:
         print(f"--- {stage.name}: {result.verdict} after {result.seconds:.0f} s", flush=True)
     return result
@@ -191,6 +200,9 @@ def run(what: str) -> int:
     for result in results:
         print(f"{result.name:<{width}}  {result.verdict}  {result.seconds:7.1f} s")
     print(f"{'all':<{width}}          {time.monotonic() - began:7.1f} s")
+    for result in results:
+        for line in result.failures:
+            print(f"{result.name} | {line}")
     if what == "full":
         print(f"recorded in {full_result.record(passed, failed, skipped, time.monotonic() - began)}")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")

@@ -199,15 +199,19 @@ def test_the_bench_page_names_the_bounds() -> None:
 def test_every_stage_counts_and_the_last_line_says_so(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    counts = "echo '2 failed, 5 passed, 1 skipped in 1s'"
     made = [
         check.Stage("good", ["sh", "-c", "exit 0"]),
-        check.Stage("bad", ["sh", "-c", "exit 3"]),
-        check.Stage("tests", ["sh", "-c", "echo '2 failed, 5 passed, 1 skipped in 1s'; exit 1"], pytest=True),
+        check.Stage("bad", ["sh", "-c", "echo one; echo two; echo three; echo four; exit 3"]),
+        check.Stage("tests", ["sh", "-c", f"echo 'FAILED a.py::b - why'; {counts}; exit 1"], pytest=True),
         check.Stage("crashed", ["sh", "-c", "echo no counts; exit 4"], pytest=True),
     ]
     monkeypatch.setattr(check, "stages", lambda _: made)
     assert check.run("all") == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "6 passed, 4 failed, 1 skipped"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "6 passed, 4 failed, 1 skipped"
+    # A log of which only the end is kept still tells what failed.
+    assert lines[-5:-1] == ["bad | two", "bad | three", "bad | four", "tests | FAILED a.py::b - why"]
 
 
 def test_an_unknown_check_is_refused() -> None:
