@@ -61,6 +61,10 @@ class LabHost(Machine):
         """As every host's: the container is stopped, or killed, and started."""
         if hard:
             self.engine.run("kill", "--signal", "KILL", self.container)
+            if self.engine.kind == "podman":
+                # It takes the network namespace of a killed container down later, and a start before that keeps it.
+                self.engine.run("wait", self.container)
+                self.engine.run("container", "cleanup", self.container)
         else:
             self.engine.run("stop", "--time", "20", self.container, timeout=60)
         self.engine.run("start", self.container)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 DECLARED, UNDECLARED = 51820, 51821
+PUBLIC, PRIVATE = "pub0", "lan0"
 ENDPOINT = "192.0.2.1"
 FORWARDING = f"{LIKE_A_VPS}; for key in ipv4/ip_forward ipv6/conf/all/forwarding; do echo %d > /proc/sys/net/$key; done"
 # The kernel of the tests may lack WireGuard; wireguard-go speaks the same protocol in a program of its own. The peer's
@@ -62,25 +63,35 @@ VPN: dict[str, Any] = {
 
 @dataclass
 class Net:
-    """A host between the world and a private network, with one more host on either side."""
+    """A host between a piece of the world and a private network, each with somebody in it.
+
+    They are namespaces of the host behind cards of it: a bridge of the engine in between might rewrite or drop what
+    passes it.
+    """
 
     target: Target
-    world: Machine
-    private: Machine
+
+    def ask(self, who: str, *arguments: Any) -> list[str | None]:
+        """Connect as the stranger ("world") or as the private host ("inside"); see ``traffic.ask``."""
+        return ask(self.target.host, *arguments, namespace=who)
+
+    def has(self, card: str, who: str = "") -> list[str]:
+        """Return the IPv4 and IPv6 address of a card of the host, or of one of the two."""
+        return addresses(self.target.host, card, namespace=who)
 
     @property
     def outside(self) -> list[str]:
-        """Addresses of the host out in the world."""
-        return addresses(self.world, "eth0")
+        """Addresses of the stranger."""
+        return self.has(PUBLIC, "world")
 
     @property
     def inside(self) -> list[str]:
         """Addresses of the private host."""
-        return addresses(self.private, "eth1")
+        return self.has(PRIVATE, "inside")
 
     def declare(self, forwards: str, *more: dict[str, str]) -> None:
         """Declare what the host passes on, its private card and perhaps more, and run the playbook."""
-        backend = {"name": "backend", "interface": "eth1", "address": self.target.host.networks["backend"]}
+        backend = {"name": "backend", "interface": PRIVATE, "address": self.has(PRIVATE)[0]}
         edit_host(self.target, forwards=forwards, networks=[backend, *more])
         self.target.play(SITE)
 
@@ -93,41 +104,38 @@ class Net:
 
 @pytest.fixture(scope="module")
 def net(lab: Lab, release: str, hardened: Hardened, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
-    """Start the three; each side has a way through the host, and the kernel of the host forwards.
+    """Start the host, whose kernel forwards; each side has a way through it.
 
-    A second card of the host, public as well, ends in a namespace.
+    A second public card of the host ends in a namespace of its own.
     """
-    host = lab.start(
-        HOST, release, image=hardened.image, networks=("backend",), options=("--device", "/dev/net/tun:/dev/net/tun")
-    )
+    host = lab.start(HOST, release, image=hardened.image, options=("--device", "/dev/net/tun:/dev/net/tun"))
     target = own(Target(host, hardened.inventory), tmp_path_factory.mktemp("net"))
     target.sh(FORWARDING % 1)
     attach(host, "wan0", "away", [f"{ENDPOINT}/24"], ["192.0.2.2/24"])
-    world, private = lab.start("world", release), lab.start("private", release, networks=("backend",))
-    private.cut()
-    route(private, ["default", "default"], addresses(host, "eth1"))
-    route(world, lab.network("backend"), addresses(host, "eth0"))
-    serve(private)
-    serve(world)
-    yield Net(target, world, private)
-    for each in (host, world, private):
-        each.stop()
+    attach(host, PUBLIC, "world", ["198.51.100.1/24", "2001:db8:1::1/64"], ["198.51.100.2/24", "2001:db8:1::2/64"])
+    attach(host, PRIVATE, "inside", ["10.77.0.1/24", "fd77::1/64"], ["10.77.0.2/24", "fd77::2/64"])
+    route(host, "inside", ["default", "default"], addresses(host, PRIVATE))
+    route(host, "world", ["10.77.0.0/24", "fd77::/64"], addresses(host, PUBLIC))
+    for namespace in ("inside", "world"):
+        serve(host, namespace=namespace)
+    yield Net(target)
+    host.stop()
 
 
-def route(host: Machine, networks: Sequence[object], gateways: Sequence[str]) -> None:
-    """Lead an IPv4 and an IPv6 network through the gateways."""
+def route(host: Machine, namespace: str, networks: Sequence[str], gateways: Sequence[str]) -> None:
+    """Lead an IPv4 and an IPv6 network out of the namespace through the gateways."""
     for network, gateway in zip(networks, gateways, strict=True):
-        host.exec(["ip", "-6" if ":" in gateway else "-4", "route", "add", str(network), "via", gateway])
+        host.exec(["ip", "-n", namespace, "-6" if ":" in gateway else "-4", "route", "add", network, "via", gateway])
 
 
 def test_none_passes_nothing(net: Net) -> None:
     """Neither way, although the kernel would: the same packets arrive once our chain lets them."""
-    assert ask(net.private, net.outside) == [None, None]
-    assert ask(net.world, net.inside) == [None, None]
+    assert net.ask("inside", net.outside) == [None, None]
+    assert net.ask("world", net.inside) == [None, None]
     net.target.sh(OPEN_WIDE)
-    assert ask(net.world, net.inside) == addresses(net.world, "eth0")
+    assert net.ask("world", net.inside) == net.outside
     net.target.sh(RELOAD)
-    assert ask(net.world, net.inside) == [None, None]
+    assert net.ask("world", net.inside) == [None, None]
 
 
 def test_router_lets_the_private_network_out(net: Net) -> None:
@@ -138,10 +146,10 @@ def test_router_lets_the_private_network_out(net: Net) -> None:
     assert not net.advertised(), "this kernel listens although it forwards"
     net.target.sh(FORWARDING % 0)
     net.declare("router", {"name": "public", "interface": "wan0"})
-    assert ask(net.private, net.outside) == addresses(net.target.host, "eth0")
-    assert ask(net.world, net.inside) == [None, None]
+    assert net.ask("inside", net.outside) == net.has(PUBLIC)
+    assert net.ask("world", net.inside) == [None, None]
     net.target.sh(OPEN_WIDE)
-    assert ask(net.world, net.inside) == addresses(net.world, "eth0")
+    assert net.ask("world", net.inside) == net.outside
     net.target.sh(RELOAD)
     assert net.advertised()
 
@@ -164,15 +172,15 @@ def test_wireguard_lets_peers_in_and_through(net: Net) -> None:
     assert ask(host, addresses(host, "wg0"), namespace="away") == peer, "what is declared on the tunnel's network"
     assert ask(host, addresses(host, "wg0"), UNDECLARED, namespace="away") == [None, None]
     assert ask(host, net.inside, namespace="away") == peer
-    assert ask(host, net.outside, namespace="away") == addresses(host, "eth0")
-    assert ask(net.private, net.outside) == [None, None], "the private network goes out through a WireGuard host"
-    for end in (net.world, net.private):
-        assert ask(end, addresses(host, "eth0")[:1]) == [None], "the tunnel's port is open elsewhere"
-    for end, card in ((net.world, "eth0"), (net.private, "eth1")):
-        route(end, ["10.66.0.0/24", "fd66::/64"], addresses(host, card))
-        assert ask(end, peer) == [None, None], "a stranger reaches a peer"
+    assert ask(host, net.outside, namespace="away") == net.has(PUBLIC)
+    assert net.ask("inside", net.outside) == [None, None], "the private network goes out through a WireGuard host"
+    for end, card in (("world", PUBLIC), ("inside", PRIVATE)):
+        assert net.ask(end, net.has(card)) == [None, None], "the tunnel's port is open elsewhere"
+        if end == "world":  # the private host's way out leads there already
+            route(host, end, ["10.66.0.0/24", "fd66::/64"], net.has(card))
+        assert net.ask(end, peer) == [None, None], "a stranger reaches a peer"
     net.target.sh(OPEN_WIDE)
-    assert ask(net.private, peer) == net.inside
+    assert net.ask("inside", peer) == net.inside
     net.target.sh(RELOAD)
 
 
