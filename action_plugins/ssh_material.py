@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the module's result with ``pinned``: path, added and removed keys of the known_hosts file."""
+        """Return the module's result with ``pinned``: what the known_hosts file holds more or less than before."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
         args = dict(self._task.args)
@@ -88,7 +88,7 @@ class ActionModule(ActionBase):
         if pins is not None:
             if not path or args or not pins:
                 raise AnsibleActionFail("ssh_material: pins (at least one) goes with known_hosts and host_alias alone")
-            return {**result, "changed": False, "pinned": self._pin(path, alias, list(pins), alone=True)}
+            return {**result, "changed": False, "pinned": self._pin(path, alias, list(pins), list(pins), alone=True)}
         made = self._execute_module(module_name="ssh_material", module_args=args, task_vars=task_vars)
         result.update(made)
         if refused := [entry for entry in result.get("foreign", []) if entry["refused"]]:
@@ -99,12 +99,15 @@ class ActionModule(ActionBase):
         # Until the commit sshd offers the live keys, after it the new ones; a revert brings the live ones back.
         pending = any(key["staged"] or not key["public"] for key in result["keys"])
         keys = [*result["offered"], *(result["live"] if pending else [])]
-        result["pinned"] = self._pin(path, alias, keys, alone=False)
+        result["pinned"] = self._pin(path, alias, keys, result["offered"], alone=False)
         result["changed"] = bool(result.get("changed")) or bool(result["pinned"]["added"])
         return result
 
-    def _pin(self, path: str, alias: str, keys: list[str], *, alone: bool) -> dict[str, Any]:
-        """Bring the known_hosts file up to date and say what changed; check mode writes nothing."""
+    def _pin(self, path: str, alias: str, keys: list[str], offered: list[str], *, alone: bool) -> dict[str, Any]:
+        """Bring the known_hosts file up to date and say what changed; check mode writes nothing.
+
+        ``superseded`` are the keys that stay pinned for now, although they are not among those ``offered`` in the end.
+        """
         try:
             with open(path, encoding="utf-8") as stream:
                 before = stream.read()
@@ -113,4 +116,5 @@ class ActionModule(ActionBase):
         after, added, removed = pin(before, alias, keys, alone=alone)
         if after != before and not self._task.check_mode:
             write(path, after)
-        return {"path": path, "added": added, "removed": removed}
+        superseded = pin(after, alias, offered, alone=True)[2]
+        return {"path": path, "added": added, "removed": removed, "superseded": superseded}

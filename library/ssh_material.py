@@ -114,6 +114,12 @@ live:
   returned: always
   type: list
   elements: str
+pinned:
+  description: >-
+    What was done to the known_hosts file: C(path), the keys C(added) and C(removed), and those C(superseded), which
+    stay until they are told to go by O(pins).
+  returned: with O(known_hosts)
+  type: dict
 moduli:
   description: C(path), C(staged) (path or null), C(kept) and C(dropped) (numbers of lines).
   returned: always
