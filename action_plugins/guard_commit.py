@@ -90,15 +90,7 @@ class ActionModule(ActionBase):
             message = f"the guard proves a fresh SSH login; this host is reached by '{self._connection._load_name}'"
             return {**result, "failed": True, "msg": message}
         order = self._order(args, variables)
-        payload = base64.b64encode(zlib.compress(json.dumps(order).encode())).decode()
-        answer = self._execute_module(
-            module_name="guard_commit", module_args={"payload": payload}, task_vars=variables, wrap_async=False
-        )
-        answer.pop("invocation", None)
-        result.update(answer)
-        for kind in ("would", "did"):
-            for change in result.get(kind, []):
-                self._display.display(f"  {variables['inventory_hostname']}: {'would ' * (kind == 'would')}{change}")
+        result.update(self.hand_over("commit", order, variables))
         if result.get("failed") or not result.get("armed"):
             return result
         began = time.monotonic()
@@ -108,15 +100,38 @@ class ActionModule(ActionBase):
             result.update(self._give_up(order, last, began))
         return result
 
+    def hand_over(self, verb: str, order: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Give the program on the host an order, install or update the program where necessary, show what it says.
+
+        :param verb: what the program is to do: ``commit`` or ``apply``.
+        :param order: the order; who gives it and in which mode is added.
+        :return: the program's answer.
+        """
+        order = {
+            **order,
+            "verb": verb,
+            "who": f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}",
+            "check_mode": bool(self._task.check_mode),
+            "diff": bool(self._task.diff),
+            "parts": parts(),
+        }
+        # One argument that is not logged: content, sizes and secrets of the files never meet an output.
+        payload = base64.b64encode(zlib.compress(json.dumps(order).encode())).decode()
+        answer: dict[str, Any] = self._execute_module(
+            module_name="guard_commit", module_args={"payload": payload}, task_vars=variables, wrap_async=False
+        )
+        answer.pop("invocation", None)
+        for kind in ("would", "did"):
+            for change in answer.get(kind, []):
+                self._display.display(f"  {variables['inventory_hostname']}: {'would ' * (kind == 'would')}{change}")
+        return answer
+
     def _order(self, args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """Put what the roles staged and what the caller declares into one order for the host."""
         order: dict[str, Any] = {
             "id": uuid.uuid4().hex[:12],
-            "who": f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}",
             "seconds": args["seconds"],
             "login_as": args["present_user"],
-            "check_mode": bool(self._task.check_mode),
-            "diff": bool(self._task.diff),
             "key_directory": KEY_DIRECTORY,
             "accounts": self._with_passwords(args),
             "keep": args["keep"],
@@ -127,7 +142,6 @@ class ActionModule(ActionBase):
             "tables": {},
             "sysctl": {},
             "reload": {},
-            "parts": parts(),
         }
         for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
             for key in ("files", "prune", "validate", "units"):

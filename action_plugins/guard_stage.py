@@ -57,14 +57,14 @@ class ActionModule(ActionBase):
         variables: dict[str, Any] = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
         _spec, args = self.validate_argument_spec(SPEC)
-        files = [self._entry(entry, variables) for entry in args.pop("files")]
+        files = [self.entry(entry, variables) for entry in args.pop("files")]
         staged = dict(variables.get("ansible_facts", {}).get("guard_staged", {}))
         staged[args.pop("concern")] = {**args, "files": files}
         result.update(changed=False, paths=[entry["path"] for entry in files])
         result["ansible_facts"] = {"guard_staged": staged}
         return result
 
-    def _entry(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    def entry(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """Turn one entry into what the host needs: path, owner, group, mode and base64 data."""
         made = {key: entry[key] for key in ("path", "owner", "group", "secret")}
         made["mode"] = int(entry["mode"], 8)

@@ -131,10 +131,10 @@ def install(parts: dict[str, bytes], stale: list[str]) -> None:
         subprocess.run(["systemctl", "--quiet", "enable", os.path.basename(UNIT)], check=True)
 
 
-def hand_over(program: str, order: dict[str, object]) -> subprocess.CompletedProcess[bytes]:
+def hand_over(program: str, verb: str, order: dict[str, object]) -> subprocess.CompletedProcess[bytes]:
     """Run the guard's program with the order on its standard input; by name, since /run may be mounted noexec."""
     text = json.dumps(order).encode()
-    argv = ["/usr/bin/python3", "-IS", program, "commit"]
+    argv = ["/usr/bin/python3", "-IS", program, verb]
     return subprocess.run(argv, input=text, capture_output=True, check=False)
 
 
@@ -142,13 +142,14 @@ def main() -> None:
     """Entry point; the action plugin fills the one argument."""
     module = AnsibleModule({"payload": {"type": "str", "required": True, "no_log": True}}, supports_check_mode=True)
     order = json.loads(zlib.decompress(base64.b64decode(module.params["payload"])))
+    verb = order.pop("verb")
     parts = {name: base64.b64decode(data) for name, data in order.pop("parts").items()}
     stale = outdated(parts)
     if module.check_mode:
         with tempfile.NamedTemporaryFile(dir="/run", prefix="holdfast-guard-", delete=False) as handle:
             handle.write(parts["program"])
         try:
-            done = hand_over(handle.name, order)
+            done = hand_over(handle.name, verb, order)
         finally:
             os.unlink(handle.name)
     else:
@@ -156,7 +157,7 @@ def main() -> None:
             install(parts, stale)
         except (OSError, subprocess.SubprocessError) as error:
             module.fail_json(msg=f"the guard's program could not be installed, nothing was changed: {error}")
-        done = hand_over(PLACES["program"][0], order)
+        done = hand_over(PLACES["program"][0], verb, order)
     try:
         answer = json.loads(done.stdout)
     except ValueError:

@@ -1,0 +1,77 @@
+"""Put a set of files and units of one concern in place, in one remote call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+# As guard_stage's: plugins cannot import each other.
+FILE = {
+    "path": {"type": "path", "required": True},
+    "template": {"type": "str"},
+    "content": {"type": "str"},
+    "from_host": {"type": "path"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "mode": {"type": "str", "default": "0644"},
+    "vars": {"type": "dict", "default": {}},
+    "secret": {"type": "bool", "default": False},
+}
+UNIT = {
+    "name": {"type": "str", "required": True},
+    "enabled": {"type": "bool"},
+    "active": {"type": "bool"},
+    "masked": {"type": "bool"},
+}
+HANDLER = {
+    "paths": {"type": "list", "elements": "str", "required": True},
+    "argv": {"type": "list", "elements": "str", "required": True},
+}
+SPEC = {
+    "concern": {"type": "str", "required": True},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": FILE,
+        "mutually_exclusive": [("template", "content", "from_host")],
+        "required_one_of": [("template", "content", "from_host")],
+    },
+    "prune": {"type": "list", "elements": "path", "default": []},
+    "validate": {"type": "list", "elements": "list", "default": []},
+    "handlers": {"type": "list", "elements": "dict", "default": [], "options": HANDLER},
+    "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
+}
+
+
+class ActionModule(ActionBase):
+    """Rendered on the controller, carried, compared, rehearsed and swapped in by the guard's program on the host."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the program on the host did, or would do."""
+        variables: dict[str, Any] = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, variables)
+        _spec, args = self.validate_argument_spec(SPEC)
+        stage, commit = self._helper("guard_stage"), self._helper("guard_commit")
+        order = {
+            **args,
+            "files": [stage.entry(entry, variables) for entry in args["files"]],
+        }
+        result.update(commit.hand_over("apply", order, variables))
+        return result
+
+    def _helper(self, name: str) -> Any:
+        """Return another action plugin for this task."""
+        return self._shared_loader_obj.action_loader.get(
+            name,
+            task=self._task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
