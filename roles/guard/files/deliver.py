@@ -1,0 +1,105 @@
+"""Runs on the host for one order: keeps the guard's program current and hands it the order.
+
+It comes over the connection's standard input and imports nothing but the standard library. As an Ansible module it
+would cost the host 110 ms of processor time more, for compiling what Ansible ships along with each module (measured).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import tempfile
+import zlib
+from typing import Any
+
+MARK = "holdfast-answer:"
+FOLDER = "/usr/local/lib/holdfast"
+UNIT = "/etc/systemd/system/holdfast-guard.service"
+PLACES = {
+    "program": (f"{FOLDER}/guard", 0o755),
+    "revert": (f"{FOLDER}/guard-revert", 0o755),
+    "boot": (f"{FOLDER}/guard-boot", 0o755),
+    "unit": (UNIT, 0o644),
+}
+
+
+def content(path: str) -> bytes | None:
+    """Content of a file, or None."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return None
+
+
+def outdated(parts: dict[str, bytes]) -> list[str]:
+    """Those of the guard's own files that differ on the host."""
+    return [name for name, data in parts.items() if content(PLACES[name][0]) != data]
+
+
+def install(parts: dict[str, bytes], stale: list[str]) -> None:
+    """Bring the guard's own files up to date, each by a durable rename."""
+    if stale:
+        os.makedirs(FOLDER, mode=0o755, exist_ok=True)
+        os.chmod(FOLDER, 0o755)
+    for name in stale:
+        path, mode = PLACES[name]
+        with open(f"{path}.new", "wb") as handle:
+            handle.write(parts[name])
+            handle.flush()
+            os.fchmod(handle.fileno(), mode)
+            os.fsync(handle.fileno())
+        os.rename(f"{path}.new", path)
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    link = f"/etc/systemd/system/sysinit.target.wants/{os.path.basename(UNIT)}"
+    if "unit" in stale or not os.path.islink(link):
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+        subprocess.run(["systemctl", "--quiet", "enable", os.path.basename(UNIT)], check=True)
+
+
+def hand_over(program: str, verb: str, order: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
+    """Run the guard's program with the order on its standard input; by name, since /run may be mounted noexec."""
+    text = json.dumps(order).encode()
+    argv = ["/usr/bin/python3", "-IS", program, verb]
+    return subprocess.run(argv, input=text, capture_output=True, check=False)
+
+
+def carry_out(payload: str) -> dict[str, Any]:
+    """Bring the program up to date and give it the order; return its answer. Check mode leaves nothing behind."""
+    order = json.loads(zlib.decompress(base64.b64decode(payload)))
+    verb = order.pop("verb")
+    parts = {name: base64.b64decode(data) for name, data in order.pop("parts").items()}
+    stale = outdated(parts)
+    if order["check_mode"]:
+        with tempfile.NamedTemporaryFile(dir="/run", prefix="holdfast-guard-", delete=False) as handle:
+            handle.write(parts["program"])
+        try:
+            done = hand_over(handle.name, verb, order)
+        finally:
+            os.unlink(handle.name)
+    else:
+        try:
+            install(parts, stale)
+        except (OSError, subprocess.SubprocessError) as error:
+            return {"failed": True, "msg": f"the guard's program could not be installed, nothing was changed: {error}"}
+        done = hand_over(PLACES["program"][0], verb, order)
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        text = done.stderr.decode(errors="replace").strip()[-1500:]
+        answer = {"failed": True, "msg": f"the guard's program ended with {done.returncode}: {text}"}
+    if stale:
+        answer["changed"] = True
+        answer.setdefault("would" if order["check_mode"] else "did", []).insert(
+            0, "bring the guard's own program up to date"
+        )
+    return answer
+
+
+def main(payload: str) -> None:
+    """Entry point: whoever sends this source adds the call."""
+    print(f"{MARK}{json.dumps(carry_out(payload))}")
