@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
 import subprocess
 import threading
 from pathlib import Path
@@ -92,8 +94,9 @@ class Sampler:
 def on_controller(target: Target) -> Iterator[tuple[str, bytes]]:
     """What a run leaves on the controller, besides the inventory that the user wrote."""
     folders = [Path.home() / ".ansible", target.inventory.path / ".holdfast", target.inventory.path / "known_hosts"]
-    for folder in folders:
-        for path in folder.rglob("*"):
+    for path in (Path(where) / name for folder in folders for where, _, names in os.walk(folder) for name in names):
+        # Another run on this controller may take its own files away meanwhile.
+        with contextlib.suppress(FileNotFoundError):
             if path.is_file() and "collections" not in path.parts and path.stat().st_size < 4 << 20:
                 yield str(path), path.read_bytes()
 
