@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tools lint unit test test-vm test-full demo demo-down verify bench docs lockout-table pins format
+.PHONY: help setup setup-tools lint unit test test-vm test-full demo demo-down verify audit bench docs lockout-table pins format
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -52,6 +52,10 @@ demo-down: setup-tools ## Remove all that the demo made
 verify: setup-tools ## Verify hosts, read-only: make verify INVENTORY=inventories/mine
 	@test -n "$(INVENTORY)" || { echo "say which inventory: make verify INVENTORY=inventories/mine"; exit 2; }
 	@ansible-playbook -i $(INVENTORY) playbooks/verify.yml $(ARGS)
+
+audit: setup-tools ## What a run would change, and which promises are kept: make audit INVENTORY=inventories/mine
+	@test -n "$(INVENTORY)" || { echo "say which inventory: make audit INVENTORY=inventories/mine"; exit 2; }
+	@ansible-playbook --check -i $(INVENTORY) playbooks/audit.yml $(ARGS)
 
 bench: setup ## Measure what a run costs; writes docs/bench.md
 	@$(PY) -m lab bench

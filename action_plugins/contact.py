@@ -40,6 +40,7 @@ echo probe=holdfast; echo "uid=$(id -u)"; echo "connection=$SSH_CONNECTION"
 if [ -r /etc/os-release ]; then . /etc/os-release; echo "os_id=$ID"; echo "os_version=$VERSION_ID"
 echo "os_codename=$VERSION_CODENAME"; echo "os_name=$PRETTY_NAME"; fi
 [ -x /usr/bin/python3 ] && echo python=yes
+[ -e /etc/ssh/sshd_config.d/00-holdfast.conf ] && echo managed=yes
 if [ -n "$P" ] && command -v dpkg-query >/dev/null; then
 dpkg-query -W -f 'package=${Package} ${db:Status-Abbrev}\n' $P 2>/dev/null; fi
 { command -v dockerd || [ -S /run/docker.sock ]; } >/dev/null && echo docker=yes
@@ -92,6 +93,7 @@ def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
             "name": found.get("os_name", "an unknown system"),
         },
         "python": found.get("python") == "yes",
+        "managed": found.get("managed") == "yes",
         "packages_missing": [name for name in packages if name not in installed],
         "docker": found.get("docker") == "yes",
         "wireguard": found.get("wireguard") == "yes",

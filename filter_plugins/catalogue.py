@@ -292,6 +292,7 @@ def host_of(name: str, host: dict[str, Any], groups: Mapping[str, Any], policy: 
         "forwards": host["forwards"],
         "console": host.get("console", policy["access"]["console"]),
         "window": host.get("window"),
+        "accept": sorted(host["accept"]),
         "groups": sorted(
             group for group, members in groups.items() if name in members and group not in {"all", "ungrouped"}
         ),

@@ -74,6 +74,7 @@ key_fingerprint: {description: SHA256 fingerprint of the key that was accepted.,
 source_address: {description: The address from which the host saw the login come., type: str, returned: success}
 os: {description: "The system: id, version, codename, name.", type: dict, returned: success}
 python: {description: Whether /usr/bin/python3 is there., type: bool, returned: success}
+managed: {description: Whether a commit of ours went live on the host before., type: bool, returned: success}
 sudo_password:
   description: "What the run knows of the sudo password: none, given, or wrong when it does not make O(password_hash)."
   type: str

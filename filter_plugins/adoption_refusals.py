@@ -1,0 +1,59 @@
+"""The `adoption_refusals` filter: what a first run would take away without anybody having said so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Ports of clients that open a socket to hear their own answers: DHCP (IPv4, IPv6), mDNS and LLMNR on the local link.
+CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
+
+
+def adoption_refusals(
+    cat: Any, host: str, survey: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]
+) -> list[dict[str, str]]:
+    """Return what the first run on `host` would take away and `host.accept` does not list: [{what, accept}], sorted.
+
+    survey: result of the module host_survey. rules: result of firewall_rules for the host.
+    accept: the entry that makes the run go on. People who are declared, ended ones too, need none: the inventory
+    already says what becomes of them.
+    """
+    declared = cat["hosts"][host]
+    found: dict[str, str] = {}
+    opened = {(rule["proto"], rule["port"]) for rule in rules} | {("tcp", declared["ssh"]["port"])}
+    for listener in survey["listeners"]:
+        port = (listener["proto"], listener["port"])
+        # systemd holds sshd's port where ssh.socket is used. A port change is the guard's: it opens both first.
+        sshd = listener["program"] in {"sshd", "systemd"} and listener["port"] in survey["ssh_ports"]
+        if port in opened or port in CLIENTS or sshd:
+            continue
+        by = (
+            f"{listener['program'] or 'a program of the kernel'}{' as ' + listener['user'] if listener['user'] else ''}"
+        )
+        name = f"{port[1]}/{port[0]}"
+        found.setdefault(f"port {name}", f"would close {name}, on which {by} listens")
+    known = {key["fingerprint"] for person in cat["people"] for key in person["keys"]}
+    for key in survey["keys"]:
+        if key["fingerprint"] not in known:
+            comment = f" ({key['comment']})" if key["comment"] else ""
+            found.setdefault(
+                f"key {key['fingerprint']}",
+                f"would no longer let in {key['account']}'s key {key['fingerprint']}{comment}",
+            )
+    kept = {person["name"] for person in cat["people"]} | set(cat["policy"]["access"]["keep_accounts"])
+    kept |= {declared["ssh"]["first_user"], declared["console"], "root"}
+    for account in survey["accounts"]:
+        if account["name"] not in kept and account["shell"]:
+            found.setdefault(f"account {account['name']}", f"would close and delete the account {account['name']}")
+    accepted = set(declared["accept"])
+    return [{"what": found[entry], "accept": entry} for entry in sorted(found) if entry not in accepted]
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filter by name."""
+        return {"adoption_refusals": adoption_refusals}

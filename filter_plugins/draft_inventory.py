@@ -1,0 +1,172 @@
+"""The `draft_inventory` filter: an inventory that describes hosts as they were found."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ipaddress
+import json
+import re
+import struct
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# As preflight's key_mistakes refuses them: too weak for a key that opens a host.
+WEAK = {"ssh-dss"}
+RSA_BITS = 3072
+CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
+DAYS = 90
+
+
+def plain_name(text: str, fallback: str) -> str:
+    """Return a name that the inventory takes, made of `text`, which may be a comment such as alice@laptop."""
+    name = re.sub(r"[^a-z0-9-]+", "-", text.split("@", maxsplit=1)[0].lower()).strip("-")[:24].strip("-")
+    return name if re.match(r"[a-z]", name) else fallback
+
+
+def too_weak(key: Mapping[str, str]) -> bool:
+    """Tell whether a key is DSA, or RSA under 3072 bits (RFC 4253, section 6.6: type, exponent, modulus)."""
+    if key["type"] in WEAK:
+        return True
+    if key["type"] != "ssh-rsa":
+        return False
+    data, fields = base64.b64decode(key["public"].split()[1]), []
+    while data:
+        length = struct.unpack(">I", data[:4])[0]
+        fields.append(data[4 : 4 + length])
+        data = data[4 + length :]
+    return int.from_bytes(fields[2]).bit_length() < RSA_BITS
+
+
+def people_of(surveys: Mapping[str, Any], verifier: str, today: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the people whose keys open the hosts, and notes about what was left out."""
+    notes: list[str] = []
+    until = (datetime.date.fromisoformat(today) + datetime.timedelta(days=DAYS)).isoformat()
+    seen = {"by": verifier, "on": today}
+    people: dict[str, dict[str, Any]] = {}
+    holders: dict[str, str] = {}
+    for host, survey in sorted(surveys.items()):
+        accounts = {account["name"]: account for account in survey["accounts"]}
+        for key in survey["keys"]:
+            if too_weak(key):
+                notes.append(
+                    f"{host}: {key['account']}'s {key['type']} key {key['fingerprint']} is too weak and left out"
+                )
+                continue
+            account = accounts.get(key["account"], {"name": key["account"], "sudo": "none"})
+            # Root is nobody in particular: whoever holds one of its keys gets an account of their own.
+            name = (
+                account["name"] if account["name"] != "root" else plain_name(key["comment"], f"admin{len(people) + 1}")
+            )
+            name = "admin-root" if name == "root" else name
+            name = holders.setdefault(key["fingerprint"], name)
+            person = people.setdefault(name, {"name": name, "until": until, "keys": [], "rights": []})
+            if key["public"] not in [known["key"] for known in person["keys"]]:
+                label = plain_name(key["comment"].rpartition("@")[2], f"key{len(person['keys']) + 1}")
+                labels = {known["name"] for known in person["keys"]}
+                label = label if label not in labels else f"{label}-{len(labels) + 1}"
+                person["keys"].append({"name": label, "key": key["public"], "verified": dict(seen)})
+            kind = "login" if account["sudo"] == "none" else "admin"
+            if kind == "admin":
+                person["sudo"] = "nopasswd"
+            right = next((entry for entry in person["rights"] if kind in entry), None)
+            if right is None:
+                person["rights"].append({kind: True, "on": [host], "verified": dict(seen)})
+            elif host not in right["on"]:
+                right["on"].append(host)
+    return list(people.values()), notes
+
+
+def services_of(surveys: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a service for each program that others can reach, with what it listens on."""
+    services: dict[str, dict[str, Any]] = {}
+    for host, survey in sorted(surveys.items()):
+        for listener in survey["listeners"]:
+            port = (listener["proto"], listener["port"])
+            sshd = listener["program"] in {"sshd", "systemd"} and listener["port"] in survey["ssh_ports"]
+            if port in CLIENTS or sshd:
+                continue
+            unit = re.sub(r"\.(service|scope)$", "", listener["unit"]).split("@")[0]
+            name = plain_name(unit or listener["program"], f"port-{listener['port']}")
+            service = services.setdefault(name, {"name": name, "on": [], "listen": []})
+            if host not in service["on"]:
+                service["on"].append(host)
+            entry = {"port": listener["port"], **({"proto": "udp"} if listener["proto"] == "udp" else {})}
+            if entry not in service["listen"]:
+                service["listen"].append(entry)
+    return sorted(services.values(), key=lambda service: str(service["name"]))
+
+
+def host_of(survey: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declaration of one host."""
+    networks: list[dict[str, Any]] = []
+    for card in survey["networks"]:
+        private = [a for a in card["addresses"] if ipaddress.ip_address(a).is_private]
+        if card["default"] or not private or card["interface"].startswith(("docker", "br-", "veth")):
+            continue
+        networks.append({"name": f"private{len(networks) + 1}", "interface": card["interface"], "address": private})
+    port = survey["ssh_ports"][0]
+    return {
+        "address": survey["address"],
+        "ssh": {"port": port, "first_port": port},
+        **({"networks": networks} if networks else {}),
+        "forwards": "docker" if survey["docker"] else "wireguard" if survey["wireguard"] else "none",
+        # Declare an account with a password for the provider's console, or keep this and accept the rescue system.
+        "console": "none",
+    }
+
+
+def named(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the surveys by a name for each host, its own one where that is free; each with its address."""
+    surveys: dict[str, dict[str, Any]] = {}
+    for number, (address, survey) in enumerate(sorted(found.items()), 1):
+        name = plain_name(survey["hostname"].split(".")[0], f"host{number}")
+        surveys[name if name not in surveys else f"{name}-{number}"] = {**survey, "address": address}
+    return surveys
+
+
+def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today: str) -> dict[str, Any]:
+    """Return {files: {path: text}, notes: [text]}: an inventory of the hosts as they were found.
+
+    found: result of the module host_survey by the address at which the host is reached. verifier: who has verified the
+    found keys in person. today: 'YYYY-MM-DD', UTC. Everybody's access ends 90 days after it, so that the draft is read
+    again. Keys that are too weak are left out and noted.
+    """
+    # Plain texts: Ansible's carry marks of where they come from, which YAML has no form for.
+    found, verifier, today = json.loads(json.dumps([found, verifier, today]))
+    surveys = named(found)
+    people, notes = people_of(surveys, verifier, today)
+    if not any("admin" in right for person in people for right in person["rights"]):
+        notes.append("nobody was found whose key opens root or an account with sudo: declare an admin in people.yml")
+    services = services_of(surveys)
+
+    def text(data: dict[str, Any], comment: str) -> str:
+        return f"---\n# {comment}\n" + str(yaml.safe_dump(data, sort_keys=False, width=4096, allow_unicode=True))
+
+    files = {
+        "hosts.yml": text({"all": {"hosts": {name: {} for name in sorted(surveys)}}}, "Drafted from running hosts."),
+        "group_vars/all/people.yml": text(
+            {"people": people},
+            f"Drafted on {today}: whose keys were found. Remove everybody whom {verifier} has not met in person.",
+        ),
+        "group_vars/all/services.yml": text({"services": services}, "Drafted: what listens. Remove what nobody needs."),
+        "group_vars/all/policy.yml": text(
+            {"policy": {"access": {"verifiers": [verifier]}}}, "Defaults apply to the rest."
+        ),
+    }
+    for name, survey in sorted(surveys.items()):
+        host = host_of(survey)
+        files[f"host_vars/{name}.yml"] = text({"host": host}, "Drafted from the running host.")
+    return {"files": files, "notes": notes}
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filter by name."""
+        return {"draft_inventory": draft_inventory}

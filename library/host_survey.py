@@ -1,0 +1,237 @@
+#!/usr/bin/python
+"""See what runs on a host and who may enter it, before it is managed. Changes nothing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_survey
+short_description: See what runs on a host and who may enter it; changes nothing
+description:
+  - What the host is like before it is managed - who listens, whose keys open it, who may use sudo, what was installed.
+  - No password, password hash, private key or content of a file is read out.
+author: [holdfast]
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: See what runs on the host
+  host_survey:
+  register: survey
+"""
+
+RETURN = r"""
+hostname: {description: The host's own name., type: str, returned: always}
+listeners:
+  description: >-
+    Sockets that accept from other machines, as C(proto) (tcp, udp), C(address), C(port), C(program), C(user) and
+    C(unit) (empty where they could not be told).
+  type: list
+  elements: dict
+  returned: always
+keys:
+  description: >-
+    Public keys that sshd would accept, as C(account), C(file), C(type), C(public) (C(type base64)), C(fingerprint) and
+    C(comment).
+  type: list
+  elements: dict
+  returned: always
+accounts:
+  description: >-
+    Root and the accounts of people, as C(name), C(uid), C(shell), C(password) (whether one may be used), C(sudo)
+    (C(none), C(password), C(nopasswd)).
+  type: list
+  elements: dict
+  returned: always
+ssh_ports: {description: Ports on which sshd listens., type: list, elements: int, returned: always}
+networks:
+  description: Network cards, as C(interface), C(addresses), and whether the default route leaves by it (C(default)).
+  type: list
+  elements: dict
+  returned: always
+docker: {description: Whether Docker is installed., type: bool, returned: always}
+wireguard: {description: Whether a WireGuard interface is up., type: bool, returned: always}
+packages: {description: What somebody asked for (apt-mark showmanual)., type: list, elements: str, returned: always}
+"""
+
+import base64
+import glob
+import grp
+import hashlib
+import ipaddress
+import json
+import os
+import pwd
+import re
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+
+KEY = re.compile(r"(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s+(.*))?$")
+NO_SHELLS = ("nologin", "false", "sync")
+ADMIN_GROUPS = ("sudo", "admin", "wheel")
+
+
+def output(*argv: str) -> str:
+    """Return what a command prints; nothing where it is not installed or fails."""
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout
+    except OSError:
+        return ""
+
+
+def read(path: str) -> str:
+    """Return a file's text; nothing where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            return handle.read()
+    except OSError:
+        return ""
+
+
+def owner_of(pid: int) -> tuple[str, str]:
+    """Return the account and the systemd unit of a process; empty where it has ended."""
+    try:
+        user = pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
+    except (OSError, KeyError):
+        return "", ""
+    units = re.findall(r"/([^/\n]+\.(?:service|scope))", read(f"/proc/{pid}/cgroup"))
+    return user, units[-1] if units else ""
+
+
+def listeners(text: str) -> list[dict[str, object]]:
+    """Return the sockets of ``ss -Hltunp`` that others could reach."""
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) < 5:
+            continue
+        address, _colon, port = words[4].rpartition(":")
+        address = address.strip("[]").partition("%")[0]
+        try:
+            if address != "*" and ipaddress.ip_address(address).is_loopback:
+                continue
+        except ValueError:
+            continue
+        process = re.search(r'"([^"]+)",pid=(\d+)', line)
+        user, unit = owner_of(int(process[2])) if process else ("", "")
+        found.append(
+            {
+                "proto": words[0],
+                "address": address,
+                "port": int(port),
+                "program": process[1] if process else "",
+                "user": user,
+                "unit": unit,
+            }
+        )
+    return found
+
+
+def keys(accounts: list[pwd.struct_passwd], patterns: list[str]) -> list[dict[str, str]]:
+    """Return every public key that lies where sshd would look for it."""
+    found = []
+    for account in accounts:
+        for pattern in patterns:
+            name = pattern.replace("%%", "\0").replace("%h", account.pw_dir).replace("%u", account.pw_name)
+            path = os.path.join(account.pw_dir, name.replace("\0", "%"))
+            for line in read(path).splitlines():
+                match = None if line.lstrip().startswith("#") else KEY.search(line.strip())
+                if not match:
+                    continue
+                try:
+                    digest = hashlib.sha256(base64.b64decode(match[2], validate=True)).digest()
+                except ValueError:
+                    continue
+                found.append(
+                    {
+                        "account": account.pw_name,
+                        "file": path,
+                        "type": match[1],
+                        "public": f"{match[1]} {match[2]}",
+                        "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
+                        "comment": (match[3] or "").strip(),
+                    }
+                )
+    return found
+
+
+def sudo_of(account: pwd.struct_passwd, rules: str, groups: list[str]) -> str:
+    """Return how sudo treats the account, by its groups and by the rules that name it or one of them."""
+    if account.pw_uid == 0:
+        return "nopasswd"
+    names = [re.escape(account.pw_name), *(f"%{re.escape(group)}" for group in groups)]
+    lines = re.findall(rf"(?m)^\s*(?:{'|'.join(names)})\s+.*$", rules)
+    if any("NOPASSWD" in line for line in lines):
+        return "nopasswd"
+    return "password" if lines or set(groups) & set(ADMIN_GROUPS) else "none"
+
+
+def people() -> list[pwd.struct_passwd]:
+    """Return root and the accounts with a login shell that login.defs counts among people."""
+    first = 1000
+    if found := re.search(r"(?m)^UID_MIN\s+(\d+)", read("/etc/login.defs")):
+        first = int(found[1])
+    return [
+        account
+        for account in pwd.getpwall()
+        if (account.pw_uid == 0 or first <= account.pw_uid < 60000) and not account.pw_shell.endswith(NO_SHELLS)
+    ]
+
+
+def usable_passwords() -> set[str]:
+    """Return the accounts whose password could be used. No hash leaves this function."""
+    fields = [line.split(":") for line in read("/etc/shadow").splitlines()]
+    return {field[0] for field in fields if len(field) > 1 and not field[1].startswith(("*", "!"))}
+
+
+def networks() -> list[dict[str, object]]:
+    """Return the network cards with a global address."""
+    try:
+        links = json.loads(output("ip", "-json", "address", "show", "scope", "global") or "[]")
+        routes = json.loads(output("ip", "-json", "route", "show", "default") or "[]")
+        routes += json.loads(output("ip", "-json", "-6", "route", "show", "default") or "[]")
+    except ValueError:
+        return []
+    leaving = {route.get("dev") for route in routes}
+    found = []
+    for link in links:
+        addresses = [entry["local"] for entry in link.get("addr_info", []) if entry and not entry.get("temporary")]
+        if addresses:
+            found.append({"interface": link["ifname"], "addresses": addresses, "default": link["ifname"] in leaving})
+    return found
+
+
+def main() -> None:
+    """Look and tell."""
+    module = AnsibleModule({}, supports_check_mode=True)
+    effective = output("/usr/sbin/sshd", "-T")
+    ports = [int(word) for word in re.findall(r"(?m)^port (\d+)$", effective)]
+    patterns = re.search(r"(?m)^authorizedkeysfile (.+)$", effective)
+    rules = "\n".join(map(read, ["/etc/sudoers", *glob.glob("/etc/sudoers.d/*")]))
+    accounts = people()
+    passwords = usable_passwords()
+    module.exit_json(
+        changed=False,
+        hostname=os.uname().nodename,
+        listeners=listeners(output("ss", "-Hltunp")),
+        keys=keys(accounts, (patterns[1] if patterns else ".ssh/authorized_keys").split()),
+        accounts=[
+            {
+                "name": account.pw_name,
+                "uid": account.pw_uid,
+                "shell": account.pw_shell,
+                "password": account.pw_name in passwords,
+                "sudo": sudo_of(account, rules, [g.gr_name for g in grp.getgrall() if account.pw_name in g.gr_mem]),
+            }
+            for account in accounts
+        ],
+        ssh_ports=sorted(set(ports)) or [22],
+        networks=networks(),
+        docker=os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
+        wireguard=any("DEVTYPE=wireguard" in read(path) for path in glob.glob("/sys/class/net/*/uevent")),
+        packages=output("apt-mark", "showmanual").split(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Taking over a host: what a run would refuse, and the inventory that is drafted."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+import yaml
+
+from tests.unit.filters.support import FILTERS, SCHEMA, TODAY, ed25519, good, rsa
+
+PORT = {"proto": "tcp", "address": "0.0.0.0", "port": 9100, "program": "node", "user": "node", "unit": "node.service"}
+SSHD = {"proto": "tcp", "address": "::", "port": 22, "program": "sshd", "user": "root", "unit": "ssh.service"}
+LEASE = {"proto": "udp", "address": "192.0.2.1", "port": 68, "program": "dhclient", "user": "root", "unit": ""}
+
+
+def fingerprint(blob: str) -> str:
+    """Return the fingerprint of a public key as ssh-keygen shows it."""
+    digest = hashlib.sha256(base64.b64decode(blob)).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def key(public: str, account: str, comment: str = "") -> dict[str, str]:
+    """Return a key as the survey finds it."""
+    kind, blob = public.split()
+    return {
+        "account": account,
+        "file": "x",
+        "type": kind,
+        "public": public,
+        "fingerprint": fingerprint(blob),
+        "comment": comment,
+    }
+
+
+def account(name: str, sudo: str = "none") -> dict[str, Any]:
+    """Return an account as the survey finds it."""
+    return {"name": name, "uid": 1000, "shell": "/bin/bash", "password": False, "sudo": sudo}
+
+
+def survey(**changes: Any) -> dict[str, Any]:
+    """Return what a fresh host shows."""
+    return {
+        "hostname": "old.example.org",
+        "listeners": [SSHD, LEASE],
+        "keys": [],
+        "accounts": [account("root", "nopasswd")],
+        "ssh_ports": [22],
+        "networks": [],
+        "docker": False,
+        "wireguard": False,
+        "packages": [],
+        **changes,
+    }
+
+
+def refused(found: dict[str, Any], accept: list[str] | None = None) -> list[str]:
+    """Return the entries that a first run on web1 asks for."""
+    raw = good()
+    raw["hosts"]["web1"]["accept"] = accept or []
+    cat = FILTERS["catalogue"](raw, SCHEMA)
+    rules = FILTERS["firewall_rules"](cat, "web1")
+    return [entry["accept"] for entry in FILTERS["adoption_refusals"](cat, "web1", found, rules)]
+
+
+def test_a_fresh_host_asks_for_nothing() -> None:
+    assert refused(survey()) == []
+    assert refused(survey(keys=[key(good()["people"][0]["keys"][0]["key"], "root", "the provider's copy")])) == []
+
+
+def test_what_is_in_use_is_asked_for_until_it_is_accepted() -> None:
+    found = survey(
+        listeners=[SSHD, PORT, {**PORT, "address": "::"}],
+        keys=[key(ed25519(99), "walter", "walter@old")],
+        accounts=[account("root"), account("walter"), account("alice")],
+    )
+    wanted = ["account walter", f"key {fingerprint(ed25519(99).split()[1])}", "port 9100/tcp"]
+    assert refused(found) == wanted
+    assert refused(found, wanted[:1]) == wanted[1:]
+    assert refused(found, wanted) == []
+
+
+def drafted(found: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the drafted files, parsed, and the notes."""
+    made = FILTERS["draft_inventory"]({"203.0.113.9": found}, "margaret", TODAY)
+    return {path: yaml.safe_load(text) for path, text in made["files"].items()}, made["notes"]
+
+
+def test_a_draft_has_no_mistake() -> None:
+    found = survey(
+        listeners=[SSHD, LEASE, PORT, {**PORT, "proto": "udp", "port": 9101}],
+        keys=[
+            key(ed25519(1), "root", "Ann B@laptop"),
+            key(ed25519(1), "walter"),
+            key(ed25519(2), "eve"),
+            key(rsa(1024), "eve"),
+        ],
+        accounts=[account("root", "nopasswd"), account("walter", "password"), account("eve")],
+        networks=[
+            {"interface": "eth0", "addresses": ["203.0.113.9"], "default": True},
+            {"interface": "eth1", "addresses": ["10.0.0.9"], "default": False},
+        ],
+    )
+    files, notes = drafted(found)
+    assert len(notes) == 1
+    assert "eve's ssh-rsa key" in notes[0]
+    assert files["host_vars/old.yml"]["host"]["networks"] == [
+        {"name": "private1", "interface": "eth1", "address": ["10.0.0.9"]}
+    ]
+    people = files["group_vars/all/people.yml"]["people"]
+    assert {person["name"]: [next(iter(right)) for right in person["rights"]] for person in people} == {
+        "ann-b": ["admin"],
+        "eve": ["login"],
+    }
+    assert files["group_vars/all/services.yml"]["services"] == [
+        {"name": "node", "on": ["old"], "listen": [{"port": 9100}, {"port": 9101, "proto": "udp"}]}
+    ]
+    raw = {
+        "people": people,
+        "services": files["group_vars/all/services.yml"]["services"],
+        "policy": files["group_vars/all/policy.yml"]["policy"],
+        "hosts": {"old": files["host_vars/old.yml"]["host"]},
+        "groups": {"all": ["old"]},
+    }
+    assert FILTERS["data_mistakes"](raw, SCHEMA) == []
+    cat = FILTERS["catalogue"](raw, SCHEMA)
+    for name, arguments in (("key_mistakes", ()), ("people_mistakes", (TODAY,)), ("network_mistakes", ())):
+        errors = [entry for entry in FILTERS[name](cat, *arguments) if entry["level"] == "mistake"]
+        assert errors == [], name
+    # Walter's key is Ann's, whose account is her own; and the weak key is for somebody to replace.
+    rules = FILTERS["firewall_rules"](cat, "old")
+    assert [entry["accept"] for entry in FILTERS["adoption_refusals"](cat, "old", found, rules)] == [
+        "account walter",
+        f"key {fingerprint(rsa(1024).split()[1])}",
+    ]
