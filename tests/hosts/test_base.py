@@ -20,8 +20,13 @@ pytestmark = pytest.mark.slow
 # A package without content: NAME, and what it depends on.
 PACKAGE = """
 mkdir -p /root/{0}/DEBIAN
-printf 'Package: {0}\\nVersion: 1\\nArchitecture: all\\nMaintainer: nobody <root@localhost>\\nDescription: nothing\\n{1}' \\
-    > /root/{0}/DEBIAN/control
+cat > /root/{0}/DEBIAN/control <<'END'
+Package: {0}
+Version: 1
+Architecture: all
+Maintainer: nobody <root@localhost>
+{1}Description: nothing
+END
 dpkg-deb --build --root-owner-group /root/{0} /root/{0}.deb > /dev/null && dpkg -i /root/{0}.deb
 """
 
@@ -82,7 +87,7 @@ def test_purge(target: Target, tmp_path: Path) -> None:
     assert "would purge foreign" in target.play(starts.SITE, "--check").text
     assert target.sh(installed).split() == ["foreign"]
 
-    target.sh(PACKAGE.format("vim-foreign", "Depends: foreign\\n") + "apt-mark auto vim-foreign")
+    target.sh(PACKAGE.format("vim-foreign", "Depends: foreign\n") + "apt-mark auto vim-foreign")
     refused = target.play(starts.SITE, expect=2).text
     assert "apt would remove vim-foreign, which is to stay" in refused, refused[-3000:]
     assert target.sh(installed).split() == ["foreign", "vim-foreign"]
