@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OPERATOR = "oper"
 CONSOLE = "rescue"
+# The unit that makes the host keys at a lab host's first boot.
+DEFAULT_POLICY: dict[str, Any] = {"base": {"units": ["provider-first-boot.service"]}}
 
 
 class Host(Protocol):
@@ -156,7 +158,7 @@ def write(
     variables = directory / "group_vars" / "all"
     _dump(variables / "people.yml", {"people": list(people) if people is not None else default_people(keys, today)})
     _dump(variables / "services.yml", {"services": list(services) if services is not None else default_services()})
-    _dump(variables / "policy.yml", {"policy": dict(policy) if policy is not None else {}})
+    _dump(variables / "policy.yml", {"policy": dict(policy) if policy is not None else DEFAULT_POLICY})
     _dump(
         variables / "connection.yml",
         # An absolute path: the implicit localhost has no inventory_dir.

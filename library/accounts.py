@@ -98,6 +98,8 @@ RECORD = Path("/var/lib/holdfast/access/created.json")
 LONG_EXPIRED = "1"  # shadow(5) field 8 of an account that the guard has closed
 SESSION_SECONDS = 5.0  # time that the processes of a closed account get to end by themselves
 OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
+# Whatever login.defs says: the age of a password that does not exist would lock its account, keys and all.
+NO_AGEING = ("--key", "PASS_MAX_DAYS=-1")
 CLOUD_INIT = "/etc/sudoers.d/90-cloud-init-users:"
 
 
@@ -218,7 +220,9 @@ class Work:
                 self.created.add(name)
                 self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
                 own = ["--gid", name] if name in known else ["--user-group"]
-                self.run("useradd", "--create-home", *own, "--shell", account["shell"], "--password", "*", name)
+                self.run(
+                    "useradd", "--create-home", *NO_AGEING, *own, "--shell", account["shell"], "--password", "*", name
+                )
                 if not self.module.check_mode:
                     Path(pwd.getpwnam(name).pw_dir).chmod(0o700)
                 continue

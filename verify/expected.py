@@ -8,13 +8,36 @@ import ipaddress
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 Entry = dict[str, Any]
+
+KERNEL: Final = {
+    "kernel.kptr_restrict": "2",
+    "kernel.dmesg_restrict": "1",
+    "kernel.yama.ptrace_scope": "1",
+    "kernel.unprivileged_bpf_disabled": "2",
+    "kernel.perf_event_paranoid": "3",
+    "kernel.randomize_va_space": "2",
+    "kernel.core_pattern": "|/bin/false",
+    "net.core.bpf_jit_harden": "2",
+    "fs.suid_dumpable": "0",
+    "fs.protected_symlinks": "1",
+    "fs.protected_hardlinks": "1",
+    "fs.protected_regular": "2",
+    "net.ipv4.conf.*.accept_redirects": "0",
+    "net.ipv6.conf.*.accept_redirects": "0",
+    "net.ipv4.conf.*.send_redirects": "0",
+    "net.ipv4.conf.*.accept_source_route": "0",
+    "net.ipv6.conf.*.accept_source_route": "0",
+    "net.ipv4.conf.*.rp_filter": "2",
+    "net.ipv4.tcp_syncookies": "1",
+}
+"""Settings of the kernel that every host owes, where policy.base.sysctl does not say otherwise."""
 
 
 class CatalogueError(ValueError):
@@ -113,6 +136,22 @@ class Expected:
         """Account that opens the console, None when the host has no console door."""
         value = self.host.get("console") or (self.policy.get("access") or {}).get("console")
         return None if value in (None, "none") else str(value)
+
+    @cached_property
+    def base(self) -> Entry:
+        """Policy for the host's ground."""
+        found: Entry = self.policy.get("base") or {}
+        return found
+
+    @cached_property
+    def kernel(self) -> dict[str, str]:
+        """Settings of the kernel, by name."""
+        return {**KERNEL, **(self.base.get("sysctl") or {})}
+
+    def allowed(self, part: str) -> list[str]:
+        """Patterns of what may be there without being a mistake: packages, units or setuid."""
+        mine = (self.catalogue.data.get("allowed") or {}).get(self.name) or {}
+        return [str(one) for one in mine.get(part) or []]
 
     @cached_property
     def people(self) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -11,10 +12,20 @@ from typing import Any, Final
 MARK: Final = "\n#holdfast-verify\n"
 BOOT: Final = "import sys;exec(sys.stdin.buffer.read().split(b'\\n#holdfast-verify\\n',1)[1])"
 FOLDER: Final = Path(__file__).parent / "remote"
+IMPORT: Final = re.compile(r"(?m)^from verify\.remote\.(\w+) import .*$")
 
 
 class RemoteError(RuntimeError):
     """The program did not run, or did not answer with JSON."""
+
+
+def whole(program: str, seen: set[str]) -> str:
+    """Text of a program, with those that it imports from this folder in the place of the import, each once."""
+    seen.add(program)
+    text = (FOLDER / f"{program}.py").read_text(encoding="utf-8")
+    if len(seen) > 1:  # it has to come first, and does already
+        text = text.replace("from __future__ import annotations\n", "")
+    return IMPORT.sub(lambda found: "" if found[1] in seen else whole(found[1], seen), text)
 
 
 def source(program: str, params: dict[str, Any]) -> str:
@@ -23,7 +34,7 @@ def source(program: str, params: dict[str, Any]) -> str:
     Everything before the mark is thrown away by the receiver: what a sudo did not read as its password must never
     be taken for code, and never be echoed.
     """
-    body = (FOLDER / f"{program}.py").read_text(encoding="utf-8")
+    body = whole(program, set())
     call = f"import json\nprint(json.dumps(main(json.loads({json.dumps(params)!r}))))\n"
     return f"{MARK}{body}\n{call}"
 

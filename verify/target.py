@@ -57,7 +57,8 @@ class Target:
                     "nobody",
                 ]
                 try:
-                    self._facts = self.backend.call("inside", {"users": users})
+                    params = {"users": users, "kernel": sorted(self.expected.kernel)}
+                    self._facts = self.backend.call("inside", params)
                 except RemoteError as error:
                     self.unreachable = str(error)
                     raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from verify.outcome import empty, not_applicable
 
 if TYPE_CHECKING:
     from verify.target import Target
+
+NEVER: Final = 10000
+"""Days after which nobody waits any more; Debian writes 99999 for never."""
 
 
 def test_no_other_password(target: Target) -> None:
@@ -22,6 +25,18 @@ def test_no_other_password(target: Target) -> None:
             problems.append(f"{one['name']}'s password is in /etc/passwd")
     problems += [f"group {one} has a password" for one in target.inside()["group_passwords"]]
     empty(problems, "passwords that nobody declared")
+
+
+def test_no_password_that_is_not_there_ages(target: Target) -> None:
+    """No account is locked by the age of a password that it does not have."""
+    empty(
+        [
+            f"{one['name']} would be locked {one['max_days']} days after its last change: chage -M -1 {one['name']}"
+            for one in target.inside()["accounts"]
+            if one["password"] in ("locked", "none") and (one["max_days"] or NEVER) < NEVER
+        ],
+        "passwords that are not there would expire",
+    )
 
 
 def test_declared_ones_are_there(target: Target) -> None:

@@ -18,7 +18,7 @@ def render(role: str, template: str, **variables: Any) -> str:
     """Return the text that ``roles/<role>/templates/<template>`` makes of the role's defaults and ``variables``."""
     loader = DataLoader()
     folder = ROOT / "roles" / role
-    known: dict[str, Any] = {"inventory_dir": "/inventory", "inventory_hostname": "web1"}
+    known: dict[str, Any] = {"inventory_dir": "/inventory", "inventory_hostname": "web1", "ansible_managed": "Managed"}
     for part in ("defaults", "vars"):
         known |= loader.load_from_file(str(folder / part / "main.yml"), trusted_as_template=True)
     text = Templar(loader=loader, variables=known | variables).template(

@@ -14,38 +14,19 @@ import fnmatch
 import glob
 import hashlib
 import ipaddress
-import json
 import os
 import pwd
 import shlex
-import subprocess
 import time
 from typing import Any
 
+from verify.remote.ground import ground
+from verify.remote.tell import json_of, read, run
+
 KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
-ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 DOCUMENTATION_ADDRESS = "203.0.113.77"
 MAX_CONNECTIONS = 250
-
-
-def run(argv: list[str], seconds: float = 20) -> tuple[int, str, str]:
-    """Run one command; a missing program answers 127, one that hangs 124."""
-    try:
-        done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, env=ENV)
-    except FileNotFoundError:
-        return 127, "", f"{argv[0]}: not found"
-    except subprocess.TimeoutExpired:
-        return 124, "", f"{argv[0]}: no answer in {seconds} s"
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-
-
-def read(path: str) -> str:
-    """Text of a file, empty when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""
+TIME_SERVICES = ["systemd-timesyncd.service", "chrony.service", "ntpsec.service", "openntpd.service"]
 
 
 def stat(path: str) -> dict[str, Any] | None:
@@ -314,15 +295,6 @@ def unit_files() -> dict[str, str]:
     return {words[0]: words[1] for words in (line.split() for line in out.splitlines()) if len(words) > 1}
 
 
-def json_of(argv: list[str]) -> Any:
-    """Output of a command that prints JSON; None when it fails."""
-    code, out, _ = run(argv)
-    try:
-        return json.loads(out) if code == 0 else None
-    except ValueError:
-        return None
-
-
 def smallest_modulus(options: dict[str, list[str]]) -> int | None:
     """Size in bits of the smallest group in sshd's moduli file; None without one."""
     path = options.get("modulifile", ["/etc/ssh/moduli"])[0]
@@ -352,7 +324,7 @@ def host_keys(options: dict[str, list[str]]) -> list[dict[str, Any]]:
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
-    """Answer everything; `params`: users (list of names to ask sshd about), source (address of an outsider)."""
+    """Answer everything; `params`: users (names to ask sshd about), source (address of an outsider), kernel (keys)."""
     started = time.time()
     accounts = accounts_of_host()
     groups = groups_of_host(accounts)
@@ -368,10 +340,13 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         visudo = pool.submit(run, ["visudo", "-c"])
         listening = pool.submit(listeners)
         ours = pool.submit(unit_files)
+        stands_on = pool.submit(ground, params)
         answers, rights = list(sshd), list(sudo)
     plain = answers[0]["options"] if answers else {}
     files = ours.result()
-    state = units(["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target", *files])
+    state = units(
+        ["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target", *TIME_SERVICES, *files]
+    )
     login_defs = dict(
         line.split()[:2]
         for line in read("/etc/login.defs").splitlines()
@@ -408,6 +383,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
             for line in read("/etc/gshadow").splitlines()
             if password_kind(([*line.split(":"), "*"])[1]) == "usable"
         ],
+        "ground": stands_on.result(),
         "addresses": json_of(["ip", "-j", "address"]) or [],
         "source": source,
         "took": time.time() - started,

@@ -1,0 +1,99 @@
+"""The host's ground as people and programs meet it, and the purge of what nobody declared."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import starts
+from .conftest import HOST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Target
+
+pytestmark = pytest.mark.slow
+
+# A package without content: NAME, and what it depends on.
+PACKAGE = """
+mkdir -p /root/{0}/DEBIAN
+cat > /root/{0}/DEBIAN/control <<'END'
+Package: {0}
+Version: 1
+Architecture: all
+Maintainer: nobody <root@localhost>
+{1}Description: nothing
+END
+dpkg-deb --build --root-owner-group /root/{0} /root/{0}.deb > /dev/null && dpkg -i /root/{0}.deb
+"""
+
+
+def said(target: Target, user: str, command: str) -> str:
+    """What a command says to a person who has just logged in over SSH, in a login shell."""
+    done = subprocess.run(
+        [
+            "ssh", "-F", str(target.inventory.path / ".holdfast/ssh_config"), "-i", str(target.inventory.keys[user]),
+            "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-l", user, HOST, f"bash -lc '{command}'",
+        ],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def test_ground(target: Target) -> None:
+    """People's files are their own, root's are readable to daemons, no core dumps, the host has its name."""
+    assert said(target, "bob", "umask; ulimit -c -H; hostname; echo $LANG").split() == ["0027", "0", HOST, "C.UTF-8"]
+    assert said(target, "oper", "umask; sudo -n sh -c umask").split() == ["0027", "0022"]
+    assert target.sh("bash -lc umask").strip() == "0022"
+    assert target.sh(f"getent ahosts {HOST}").strip(), "sudo would wait for a name server"
+    units = target.sh("ls /etc/systemd/system/holdfast-* /etc/systemd/system/*.swap").split()
+    checked = target.sh(f"systemd-analyze verify --man=no {' '.join(units)} 2>&1 || true")
+    assert [line for line in checked.splitlines() if any(unit.rpartition("/")[2] in line for unit in units)] == []
+    # What a container refuses has been left by a condition, and has not failed.
+    assert target.sh("systemctl --failed --no-legend --plain | grep -E 'holdfast|swap|audit' || true") == ""
+    assert target.play(starts.SITE).changed == 0
+
+
+def test_kernel_settings_follow_policy(target: Target, tmp_path: Path) -> None:
+    """A setting of the policy's own outranks the role's, and goes when it is not declared any more."""
+    target = starts.own(target, tmp_path)
+
+    def declare(data: Any) -> None:
+        data["policy"]["base"]["sysctl"] = {"kernel.yama.ptrace_scope": "0"}
+
+    starts.edit(target, "group_vars/all/policy.yml", declare)
+    assert target.play(starts.SITE).changed == 1
+    last = "systemd-analyze cat-config sysctl.d | grep -E '^kernel.yama.ptrace_scope' | tail -n 1"
+    assert target.sh(last).strip() == "kernel.yama.ptrace_scope = 0"
+    starts.edit(target, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].pop("sysctl"))
+    assert target.play(starts.SITE).changed == 1
+    assert target.sh(last).strip() == "kernel.yama.ptrace_scope = 1"
+
+
+def test_purge(target: Target, tmp_path: Path) -> None:
+    """Nothing goes unless policy says so; check mode tells what; what an allowed package needs is not torn out."""
+    target = starts.own(target, tmp_path)
+    target.sh(PACKAGE.format("foreign", ""))
+    installed = "dpkg-query -W -f '${Package} ' foreign vim-foreign 2>/dev/null || true"
+    assert target.play(starts.SITE).changed == 0
+
+    def declare(data: Any) -> None:
+        data["policy"]["base"]["purge"] = True
+
+    starts.edit(target, "group_vars/all/policy.yml", declare)
+    assert "would purge foreign" in target.play(starts.SITE, "--check").text
+    assert target.sh(installed).split() == ["foreign"]
+
+    target.sh(PACKAGE.format("vim-foreign", "Depends: foreign\n") + "apt-mark auto vim-foreign")
+    refused = target.play(starts.SITE, expect=2).text
+    assert "apt would remove vim-foreign, which is to stay" in refused, refused[-3000:]
+    assert target.sh(installed).split() == ["foreign", "vim-foreign"]
+
+    target.sh("dpkg --purge vim-foreign")
+    before = target.sh("apt-mark showmanual").split()
+    assert "purged foreign" in target.play(starts.SITE).text
+    assert target.sh("apt-mark showmanual").split() == [name for name in before if name != "foreign"]
+    assert target.play(starts.SITE).changed == 0

@@ -1,0 +1,106 @@
+"""What a host stands on: its packages, units and set-uid programs, and how kernel, journal and clock are set."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import Any
+
+from verify.remote.tell import read, run
+
+FIND_SECONDS = 90
+# Where container engines keep the file systems of their images.
+IMAGES = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers")
+
+
+def installed() -> dict[str, dict[str, str]]:
+    """Every installed package: how important it is, what it needs or wants, what it stands for."""
+    fields = [
+        "Package",
+        "db:Status-Abbrev",
+        "Priority",
+        "Essential",
+        "Pre-Depends",
+        "Depends",
+        "Recommends",
+        "Provides",
+    ]
+    out = run(["dpkg-query", "-W", "-f", "\\t".join(f"${{{one}}}" for one in fields) + "\\n"])[1]
+    found = {}
+    for line in out.splitlines():
+        words = line.split("\t")
+        if len(words) == len(fields) and words[1][1:2] == "i":
+            needs = ", ".join(one for one in words[4:7] if one)
+            found[words[0]] = {"priority": words[2], "essential": words[3], "needs": needs, "provides": words[7]}
+    return found
+
+
+def enabled_units() -> list[str]:
+    """Units that somebody or a package has enabled; what their files alone pull in is not among them."""
+    states = "enabled,enabled-runtime,linked,linked-runtime"
+    out = run(["systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={states}"])[1]
+    return [line.split()[0] for line in out.splitlines() if line.strip()]
+
+
+def setuid_files() -> list[str] | None:
+    """Programs that change their user or group, on every local disk that lets them; None when there is no end of it.
+
+    Those in the images of containers are not the host's.
+    """
+    kinds = "ext2,ext3,ext4,xfs,btrfs,f2fs,zfs,overlay"
+    places = [
+        words[0]
+        for words in (
+            line.split() for line in run(["findmnt", "-rn", "-o", "TARGET,OPTIONS", "-t", kinds])[1].splitlines()
+        )
+        if len(words) > 1 and "nosuid" not in words[1].split(",") and not words[0].startswith(IMAGES)
+    ]
+    skipped = [word for path in IMAGES for word in ("-path", path, "-prune", "-o")]
+    code, out, _ = run(
+        ["find", *places, "-xdev", *skipped, "-type", "f", "-perm", "/6000", "-print"], seconds=FIND_SECONDS
+    )
+    return None if code == 124 else sorted(set(out.splitlines()))
+
+
+def kernel_settings(keys: list[str]) -> dict[str, dict[str, str]]:
+    """The live values of kernel settings; a key with a `*` has one for each network card."""
+    return {
+        key: {
+            path[len("/proc/sys/") :]: " ".join(read(path).split())
+            for path in sorted(glob.glob(f"/proc/sys/{slashed}"))
+        }
+        for key, slashed in ((key, key.translate(str.maketrans("./", "/."))) for key in keys)
+    }
+
+
+def configured(name: str) -> str:
+    """All files of a setting in the order in which systemd reads them, one text."""
+    return run(["systemd-analyze", "cat-config", "--no-pager", name])[1]
+
+
+def journal() -> dict[str, Any]:
+    """Whether the journal is on disk, and how much of it."""
+    files = glob.glob("/var/log/journal/*/*.journal*")
+    return {
+        "on_disk": any(os.path.basename(path) == "system.journal" for path in files),
+        "bytes": sum(os.stat(path).st_blocks * 512 for path in files),
+        "configured": configured("systemd/journald.conf"),
+    }
+
+
+def ground(params: dict[str, Any]) -> dict[str, Any]:
+    """What the host stands on: its packages and programs, and how its kernel is set."""
+    return {
+        "container": run(["systemd-detect-virt", "--container"])[1].strip() not in ("none", ""),
+        "manual": run(["apt-mark", "showmanual"])[1].split(),
+        "installed": installed(),
+        "enabled": enabled_units(),
+        "setuid": setuid_files(),
+        "kernel_read_only": bool(os.statvfs("/proc/sys").f_flag & os.ST_RDONLY),
+        "kernel": kernel_settings(params["kernel"]),
+        "kernel_configured": configured("sysctl.d"),
+        "modules": [line.split()[0] for line in read("/proc/modules").splitlines()],
+        "modprobe": "\n".join(read(path) for path in sorted(glob.glob("/etc/modprobe.d/*.conf"))),
+        "journal": journal(),
+        "clock_synchronized": run(["timedatectl", "show", "-p", "NTPSynchronized", "--value"])[1].strip() == "yes",
+    }
