@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import apt_state
@@ -18,8 +18,11 @@ import old_libraries
 import reboot_need
 from commands import LOCK_WAIT, Problem, must, run
 
-NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?$")
-CHOSEN = re.compile(r"Packages that will be upgraded:(.*)")
+NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]+$")
+POLICY = re.compile(r"^  (Installed|Candidate): (\S+)$", re.MULTILINE)
+# What a dry run of unattended-upgrades would give to dpkg. apt's own candidate may be another version: one of a source
+# whose updates are not installed unattended.
+UNPACKS = re.compile(r"^/usr/bin/dpkg .*--unpack .*?(/\S+\.deb)\s*$", re.MULTILINE)
 INSTALL_SECONDS = 3600
 LOCK_SECONDS = 300
 
@@ -31,7 +34,7 @@ class Pending:
     package: str
     installed: str
     candidate: str
-    changes: changelogs.Changes = field(default_factory=changelogs.Changes)
+    changes: changelogs.Changes
 
     def __str__(self) -> str:
         """For people."""
@@ -42,59 +45,38 @@ class Pending:
 
 def pending(package: str) -> list[Pending]:
     """What would be installed: one package, or without a name what unattended-upgrades itself chooses."""
-    if package and not NAME.match(package):
+    if not package:
+        text = must("unattended-upgrade", "--dry-run", "--verbose", seconds=INSTALL_SECONDS)
+        return [_of(deb) for deb in sorted(set(UNPACKS.findall(text)))]
+    if not NAME.match(package):
         raise Problem(f"{package!r} is no name of a package")
-    names = [package] if package else _chosen()
-    found = [entry for entry in map(_versions, names) if entry]
-    _tell_changes(found)
-    return found
-
-
-def _chosen() -> list[str]:
-    text = must("unattended-upgrade", "--dry-run", "--verbose", seconds=INSTALL_SECONDS)
-    return sorted({name for line in CHOSEN.findall(text) for name in line.split()})
-
-
-def _versions(name: str) -> Pending | None:
-    """The versions of a package; None when it is not installed here, or as new as can be."""
-    text = must("apt-cache", "policy", "--", name)
-    found = dict(re.findall(r"^  (Installed|Candidate): (\S+)$", text, re.MULTILINE))
-    installed, candidate = found.get("Installed", "(none)"), found.get("Candidate", "(none)")
+    policy = dict(POLICY.findall(must("apt-cache", "policy", "--", package)))
+    installed, candidate = policy.get("Installed", "(none)"), policy.get("Candidate", "(none)")
     if "(none)" in (installed, candidate) or not changelogs.newer(candidate, installed):
-        return None
-    return Pending(name, installed, candidate)
-
-
-def _tell_changes(found: list[Pending]) -> None:
-    """Read each new package's changelog; the packages are fetched into a folder that is removed again."""
-    if not found:
-        return
+        return []
     with tempfile.TemporaryDirectory() as folder:
-        shutil.chown(folder, "_apt")
-        here = os.getcwd()
-        os.chdir(folder)
-        try:
-            must("apt-get", "-q", "download", *[f"{p.package}={p.candidate}" for p in found], seconds=INSTALL_SECONDS)
-        finally:
-            os.chdir(here)
-        for entry in found:
-            name, version = entry.package.partition(":")[0], entry.candidate.replace(":", "%3a")
-            deb = glob.glob(f"{glob.escape(folder)}/{glob.escape(f'{name}_{version}_')}*.deb")[0]
-            entry.changes = changelogs.since(changelogs.changelog(deb), entry.installed)
+        shutil.chown(folder, "_apt")  # apt fetches as this user
+        fetch = f"cd {folder} && exec apt-get -q download '{package}={candidate}'"
+        must("sh", "-c", fetch, seconds=INSTALL_SECONDS)
+        return [_of(deb) for deb in glob.glob(f"{folder}/*.deb")]
+
+
+def _of(deb: str) -> Pending:
+    """What a package file brings."""
+    fields = dict(line.split(": ", 1) for line in must("dpkg-deb", "--field", deb, "Package", "Version").splitlines())
+    installed = _version(fields["Package"])
+    changes = changelogs.since(changelogs.changelog(deb), installed)
+    return Pending(fields["Package"], installed, fields["Version"], changes)
 
 
 def listing(package: str, *, fetch: bool) -> dict[str, Any]:
     """Tell what is pending; without ``fetch`` by the package lists as they are."""
     if fetch:
         must("apt-get", "-q", *LOCK_WAIT, "update", seconds=600)
-    found = pending(package)
-    return {"pending": [asdict(entry) for entry in found], "lines": [str(entry) for entry in found], "as_of": _as_of()}
-
-
-def _as_of() -> str:
-    """When the package lists were last fetched."""
-    times = [os.stat(path).st_mtime for path in glob.glob("/var/lib/apt/lists/*Release")]
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(max(times))) if times else "never"
+    # The lists themselves carry the mirror's time.
+    fetched = time.gmtime(os.stat("/var/lib/apt/lists/partial").st_mtime)
+    lines = [str(entry) for entry in pending(package)]
+    return {"lines": lines, "as_of": time.strftime("%Y-%m-%d %H:%M UTC", fetched)}
 
 
 def install(package: str, held: list[str]) -> dict[str, Any]:
