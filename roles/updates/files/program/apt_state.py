@@ -57,13 +57,18 @@ def failed_run() -> list[str]:
 
 
 def last_error() -> str:
-    """The last error in the log of unattended-upgrades."""
+    """The last error that the last run of unattended-upgrades wrote into its log."""
+    found = ""
     try:
         with open(LOG, encoding="utf-8", errors="replace") as handle:
-            errors = [line.strip() for line in handle if " ERROR " in line]
+            for line in handle:
+                if " Starting unattended upgrades script" in line:
+                    found = ""
+                elif " ERROR " in line:
+                    found = line.strip()
     except FileNotFoundError:
-        return ""
-    return errors[-1] if errors else ""
+        pass
+    return found
 
 
 def broken() -> list[str]:
