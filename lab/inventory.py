@@ -165,13 +165,13 @@ def write(
         {"ansible_ssh_private_key_file": str(keys[OPERATOR]), **(extra or {})},
     )
     _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes}}, private=True)
-    for entry in hosts:
+    for number, entry in enumerate(hosts):
         declared: dict[str, Any] = {
             "address": entry.address,
             "networks": _networks(entry),
             "forwards": "none",
             "console": CONSOLE,
-            "window": {"at": "Sun 03:00", "minutes": 60},
+            "window": {"at": f"Sun {number % 24:02}:00", "minutes": 60},
         }
         _dump(directory / "host_vars" / f"{entry.name}.yml", {"host": {**declared, **(host or {}).get(entry.name, {})}})
     _write(directory / "secrets.json", json.dumps(known, indent=2) + "\n", private=True)

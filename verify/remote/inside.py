@@ -323,6 +323,16 @@ def host_keys(options: dict[str, list[str]]) -> list[dict[str, Any]]:
     return found
 
 
+def updates() -> dict[str, Any]:
+    """What apt itself would do unattended, and when it last succeeded."""
+    periodic = "/var/lib/apt/periodic"
+    stamps = {name: f"{periodic}/{name}" for name in ("update-stamp", "upgrade-stamp")}
+    return {
+        "apt": run(["apt-config", "dump"])[1].splitlines(),
+        "succeeded": {name: os.stat(path).st_mtime for name, path in stamps.items() if os.path.exists(path)},
+    }
+
+
 def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer everything; `params`: users (names to ask sshd about), source (address of an outsider), kernel (keys)."""
     started = time.time()
@@ -347,6 +357,12 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     state = units(
         ["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target", *TIME_SERVICES, *files]
     )
+        apt = pool.submit(updates)
+        answers, rights = list(sshd), list(sudo)
+    plain = answers[0]["options"] if answers else {}
+    files = ours.result()
+    named = ["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target"]
+    state = units([*named, "apt-daily-upgrade.timer", *files])
     login_defs = dict(
         line.split()[:2]
         for line in read("/etc/login.defs").splitlines()
@@ -376,6 +392,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "listeners": listening.result(),
         "units": state,
         "unit_files": files,
+        "updates": apt.result(),
         "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),
         "guard_timers": run(["systemctl", "list-units", "--no-legend", "--plain", "holdfast-guard-*.timer"])[1].split(),
         "group_passwords": [

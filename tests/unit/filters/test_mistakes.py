@@ -28,6 +28,7 @@ def findings(
     found += FILTERS["network_mistakes"](cat) + FILTERS["password_mistakes"](
         cat, HASHES if hashes is None else hashes, today
     )
+    found += FILTERS["window_mistakes"](cat)
     return found
 
 
@@ -42,6 +43,16 @@ def warnings(raw: Any, **more: Any) -> list[dict[str, str]]:
 def test_a_good_inventory_has_no_mistake(raw: dict[str, Any]) -> None:
     assert mistakes(raw) == []
     assert FILTERS["catalogue"](raw, SCHEMA)["hosts"].keys() == raw["hosts"].keys()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Sun 03:00", "Sun 04:00"), ("Sun 23:00", "Mon 00:00"), ("Mon..Fri 03:00", "Sat,Sun 03:00"), ("04:00", "05:00")],
+)
+def test_windows_that_touch_do_not_overlap(raw: dict[str, Any], first: str, second: str) -> None:
+    raw["hosts"]["web1"]["window"], raw["hosts"]["web2"]["window"] = {"at": first}, {"at": second}
+    raw["hosts"]["lb1"]["window"] = {"at": first}  # the same time, in another group
+    assert mistakes(raw) == []
 
 
 def alice(raw: Any) -> Any:
@@ -85,6 +96,14 @@ def add_service(**service: Any) -> Callable[[Any], None]:
 
 def whole(**values: Any) -> Callable[[Any], None]:
     return set_in(lambda raw: raw, **values)
+
+
+def windows(**at: str) -> Callable[[Any], None]:
+    def change(raw: Any) -> None:
+        for name, text in at.items():
+            raw["hosts"][name]["window"] = {"at": text}
+
+    return change
 
 
 LOGIN = {"login": True, "on": ["web"], "verified": SEEN}
@@ -136,6 +155,9 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(host("web1"), ssh={"jump": "web1"}), "host web1", "host.ssh.jump", "without this one"),
     (set_in(host("web1"), ssh={"jump": "web3"}), "host web1", "host.ssh.jump", "did you mean web"),
     (set_in(host("bastion"), ssh={"jump": "db1"}), "host db1", "host.ssh.jump", "without this one"),
+    (windows(web1="Sun 03:00", web2="Sat..Mon 03:59"), "host web2", "host.window", "web1 of the group web has Sun"),
+    (windows(web1="Sun 23:30", web2="Mon 00:15"), "host web2", "host.window", "choose another time"),
+    (windows(web1="Sunday 03:00"), "host web1", "host.window.at", "days and a time"),
     (set_in(host("web1"), forwards="router", networks=[]), "host web1", "host.forwards", "private network's card"),
     (set_in(host("web1"), ssh={"host_key": rsa(2048)}), "host web1", "host.ssh.host_key", "3072"),
     (set_in(host("web1"), ssh={"jump": "lb1"}), "operator", "rights", "jump: true"),

@@ -68,6 +68,7 @@ def every_mistake(raw: Any) -> list[dict[str, str]]:
     found: list[dict[str, str]] = FILTERS["data_mistakes"](raw, SCHEMA) + FILTERS["name_mistakes"](raw)
     found += FILTERS["key_mistakes"](cat) + FILTERS["people_mistakes"](cat, TODAY) + FILTERS["network_mistakes"](cat)
     found += FILTERS["admin_mistakes"](cat, TODAY, "alice", ["web1"]) + FILTERS["password_mistakes"](cat, {}, TODAY)
+    found += FILTERS["window_mistakes"](cat)
     assert FILTERS["mistakes_text"](found, "mistake") is not None
     return found
 

@@ -1,0 +1,58 @@
+"""The `window_mistakes` filter: hosts of one group whose windows overlap would be down at the same time."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAY = 24 * 60
+WEEK = 7 * DAY
+
+
+def days_of(text: str) -> list[int]:
+    """Return the days of the week that `Mon,Wed` or `Fri..Mon` names; every day for nothing."""
+    if not text:
+        return list(range(7))
+    if ".." in text:
+        first, last = (DAYS.index(day) for day in text.split(".."))
+        return [(first + offset) % 7 for offset in range((last - first) % 7 + 1)]
+    return [DAYS.index(day) for day in text.split(",")]
+
+
+def minutes_of(window: dict[str, Any]) -> set[int]:
+    """Return the minutes of the week that a window covers. One that begins on Sunday night ends on Monday."""
+    days, _, clock = window["at"].rpartition(" ")
+    hour, minute = clock.split(":")
+    starts = [day * DAY + int(hour) * 60 + int(minute) for day in days_of(days)]
+    return {(start + offset) % WEEK for start in starts for offset in range(window["minutes"])}
+
+
+def shown(window: dict[str, Any]) -> str:
+    """Return a window in words."""
+    return f"{window['at']} for {window['minutes']} minutes"
+
+
+def window_mistakes(cat: Any) -> list[dict[str, str]]:
+    """Return windows that overlap within a group as [{level, entry, key, value, fix}], sorted.
+
+    Never raises on a tolerant catalogue.
+    """
+    windows = {name: host["window"] for name, host in sorted(cat["hosts"].items()) if host["window"]}
+    covered = {name: minutes_of(window) for name, window in windows.items()}
+    found = []
+    for first, second in combinations(windows, 2):
+        shared = sorted(set(cat["hosts"][first]["groups"]) & set(cat["hosts"][second]["groups"]))
+        if shared and covered[first] & covered[second]:
+            fix = f"choose another time: {first} of the group {shared[0]} has {shown(windows[first])}"
+            mistake = {"level": "mistake", "entry": f"host {second}", "key": "host.window"}
+            found.append({**mistake, "value": shown(windows[second]), "fix": fix})
+    return sorted(found, key=lambda item: (item["entry"], item["fix"]))
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filter by name."""
+        return {"window_mistakes": window_mistakes}

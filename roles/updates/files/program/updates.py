@@ -1,0 +1,80 @@
+#!/usr/bin/python3 -EsSB
+"""holdfast's updates, the host's half.
+
+    updates.py check                  fail, with one message, when something keeps the host from its updates
+    updates.py window                 in the host's window: restart what runs old code, reboot when needed
+    updates.py pending [--as-is] [PACKAGE]   what would be installed; --as-is: by the package lists as they are
+    updates.py install [PACKAGE]      install it now, restart what runs old code, tell whether the host is well
+    updates.py old-code               processes that run what was replaced on the disk
+
+`pending` and `install` answer in JSON. Exit code 0: done; 1: a problem, told in one message.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import apt_state
+import maintenance_locks
+import old_libraries
+import patching
+import reboot_need
+from commands import Problem, must, settings
+
+
+def check() -> None:
+    """Raise a Problem that names everything that somebody has to mend."""
+    if found := apt_state.problems(settings()):
+        raise Problem("; ".join(found))
+    print("nothing keeps this host from its updates")
+
+
+def window() -> None:
+    """Restart what runs old code, and the host when only that helps, once nobody is at work."""
+    chosen = settings()
+    with maintenance_locks.held(chosen["window_minutes"] * 60, apt=True):
+        done = old_libraries.restart()
+        print(f"restarted: {', '.join(done.units) or 'nothing'}")
+        needed = reboot_need.reasons() + [f"runs old code: {one}" for one in done.reboot]
+        if needed and not chosen["reboot"]:
+            raise Problem(f"a reboot is needed, and policy.updates.reboot is false: {'; '.join(needed)}")
+        if needed:
+            print(f"rebooting: {'; '.join(needed)}")
+            must("systemctl", "reboot")
+
+
+def answer(verb: str, words: list[str]) -> None:
+    """Carry out a verb that answers in JSON."""
+    names = [word for word in words if word != "--as-is"]
+    package = names[0] if names else ""
+    found = (
+        patching.listing(package, fetch="--as-is" not in words)
+        if verb == "pending"
+        else patching.install(package, settings()["held"])
+    )
+    print(json.dumps(found))
+
+
+def main(verb: str, words: list[str]) -> int:
+    """Dispatch one verb; return the exit code."""
+    try:
+        if verb == "check":
+            check()
+        elif verb == "window":
+            window()
+        elif verb in ("pending", "install"):
+            answer(verb, words)
+        elif verb == "old-code":
+            print("\n".join(map(str, old_libraries.look())))
+        else:
+            print(__doc__, file=sys.stderr)
+            return 2
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "help", sys.argv[2:]))

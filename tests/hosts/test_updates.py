@@ -1,0 +1,213 @@
+"""Updates from signed repositories of the host's own: what comes by itself, what waits for the window, what is told."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from .starts import Witness, own
+
+if TYPE_CHECKING:
+    from .conftest import Target
+
+pytestmark = pytest.mark.slow
+
+PATCH = "playbooks/patch.yml"
+PROGRAM = "/usr/local/lib/holdfast/updates/updates.py"
+CHECK, WINDOW = "holdfast-updates-check.service", "holdfast-updates-window.service"
+LIBRARY = "/usr/lib/sample-secure/libsample.so"
+CVE = "CVE-2026-11111"
+BROKEN = "unusable"
+# A service that goes on with the library that it began with, and does not start with a broken one.
+SERVICE = f"""[Service]
+ExecStart=/usr/bin/python3 -c "import mmap, sys, time; f = open('{LIBRARY}', 'rb'); \\
+    m = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ); f.close(); \\
+    sys.exit('this library is {BROKEN}') if b'{BROKEN}' in m else time.sleep(3600)"
+"""
+
+
+def publish(target: Target, **packages: list[dict[str, Any]]) -> None:
+    """Publish packages in the repositories ``security`` and ``other``, and fetch the lists."""
+    codename = target.host.release
+    releases = {
+        "security": {"Origin": "Debian", "Label": "Debian-Security", "Codename": f"{codename}-security"},
+        "other": {"Origin": "Elsewhere", "Label": "Elsewhere", "Codename": codename},
+    }
+    orders = [
+        {"repository": name, "release": release, "packages": packages.get(name, [])}
+        for name, release in releases.items()
+    ]
+    source = (Path(__file__).parent / "publish.py").read_text(encoding="utf-8")
+    target.host.exec(["python3", "-c", source], stdin=json.dumps(orders).encode())
+    target.sh("apt-get -qq update")
+
+
+def sample(
+    name: str, version: str, text: str = "usable", said: str = f"{CVE}: a fix", more: str = ""
+) -> dict[str, Any]:
+    """Return a package with one library."""
+    files = {f"/usr/lib/{name}/libsample.so": f"{version} {text}\n" * 50}
+    return {"name": name, "version": version, "said": said, "files": files, "more": more}
+
+
+@pytest.fixture
+def host(target: Target) -> Target:
+    """A hardened host with two packages of our own, a newer version of each, and a service that uses the first."""
+    target.sh("apt-get -qq update && apt-get -qqy install --no-install-recommends gpg gpg-agent >/dev/null 2>&1")
+    first = {"security": [sample("sample-secure", "1.0")], "other": [sample("sample-other", "1.0")]}
+    publish(target, **first)
+    target.sh("apt-get -qqy install sample-secure sample-other >/dev/null")
+    target.host.exec(["tee", "/etc/systemd/system/sample.service"], stdin=SERVICE.encode())
+    target.sh("systemctl daemon-reload && systemctl start sample")
+    publish(target, security=[sample("sample-secure", "1.1")], other=[sample("sample-other", "1.1")])
+    return target
+
+
+def versions(host: Target) -> list[str]:
+    """Versions of the two packages, by name: of elsewhere, of Debian's security."""
+    return host.sh("dpkg-query -W -f '${Version} ' sample-other sample-secure").split()
+
+
+def process(host: Target) -> str:
+    """The service's process."""
+    return host.sh("systemctl show -p MainPID --value sample").strip()
+
+
+def eventually(host: Target, script: str, seconds: float = 20) -> bool:
+    """Whether a script succeeds within the time."""
+    end = time.monotonic() + seconds * host.patience
+    while time.monotonic() < end:
+        if host.host.exec(["sh", "-c", script], check=False).returncode == 0:
+            return True
+        time.sleep(0.3)
+    return False
+
+
+def said(host: Target, unit: str) -> str:
+    """What a unit told in its last run."""
+    run = f"$(systemctl show -p InvocationID --value {unit})"
+    return host.sh(f"journalctl --sync; journalctl -o cat --no-pager _SYSTEMD_INVOCATION_ID={run}")
+
+
+def test_by_themselves_and_in_the_window(host: Target) -> None:
+    """The timer's job installs what is of Debian's security alone and restarts nothing; the window waits, then does."""
+    timer = host.sh(
+        "systemctl show -p TimersCalendar,RandomizedDelayUSec,Persistent,ActiveState apt-daily-upgrade.timer"
+    )
+    assert "OnCalendar=*-*-* 00/4:00:00 UTC" in timer
+    assert timer.count("OnCalendar=") == 1
+    assert {"RandomizedDelayUSec=30min", "Persistent=yes", "ActiveState=active"} <= set(timer.split())
+    began = process(host)
+    host.host.exec(["systemctl", "start", "apt-daily-upgrade.service"], timeout=120 * host.patience)
+    assert versions(host) == ["1.0", "1.1"]
+    assert process(host) == began, "the service was restarted outside of the window"
+    assert LIBRARY in host.sh(f"{PROGRAM} old-code")
+    assert eventually(host, f"systemctl show -p Result,ActiveState {CHECK} | grep -c '=success\\|=inactive' | grep 2")
+    assert "nothing keeps this host from its updates" in said(host, CHECK)
+
+    # Whoever is at work is waited for, and told of when the window is over.
+    host.sh('sed -i \'s/"window_minutes": [0-9]*/"window_minutes": 0.05/\' /etc/holdfast/updates.json')
+    armed = "/var/lib/holdfast/guard/armed.json"
+    for lock in ("deploy", "backup", "drill"):
+        host.sh(f"systemd-run --quiet --unit=busy flock /run/holdfast/locks/{lock} sleep 60")
+        host.sh(f"systemctl start {WINDOW}", check=False)
+        assert f"nothing was restarted: {lock} was at work" in said(host, WINDOW)
+        host.sh("systemctl stop busy")
+    host.sh(f"""echo '{{"id": "x", "who": "somebody", "until": 0}}' > {armed}""")
+    host.sh(f"systemctl start {WINDOW}", check=False)
+    assert "unconfirmed commit of somebody" in said(host, WINDOW)
+    assert host.sh(f"systemctl is-failed {WINDOW}").strip() == "failed"
+    assert process(host) == began
+    host.sh(f"rm {armed}; systemctl start {WINDOW}")
+    assert "restarted: sample.service" in said(host, WINDOW)
+    assert process(host) != began
+    assert LIBRARY not in host.sh(f"{PROGRAM} old-code")
+
+    host.sh('sed -i \'s/"reboot": true/"reboot": false/\' /etc/holdfast/updates.json; touch /run/reboot-required')
+    host.sh(f"systemctl start {WINDOW}", check=False)
+    assert "a reboot is needed" in said(host, WINDOW)
+    host.sh('sed -i \'s/"reboot": false/"reboot": true/\' /etc/holdfast/updates.json')
+    host.sh(f"systemctl start --no-block {WINDOW}")
+    end = time.monotonic() + 30 * host.patience
+    while host.host.running() and time.monotonic() < end:
+        time.sleep(0.3)
+    assert not host.host.running(), "the host did not go down for its reboot"
+
+
+def test_what_keeps_a_host_from_its_updates(host: Target) -> None:
+    """Each cause is a failed unit whose message names it."""
+
+    def told() -> str:
+        host.sh(f"systemctl reset-failed; systemctl start {CHECK}", check=False)
+        assert host.sh(f"systemctl is-failed {CHECK}", check=False).strip() == "failed"
+        return said(host, CHECK)
+
+    host.sh(f"systemctl start {CHECK}")
+    host.sh("apt-mark hold sample-secure")
+    assert "held packages get no security updates: sample-secure" in told()
+    host.sh("apt-mark unhold sample-secure")
+
+    host.sh("mkdir -p /var/lib/apt/periodic; touch -d '5 days ago' /var/lib/apt/periodic/upgrade-stamp")
+    assert "unattended-upgrades last succeeded 5 days ago; allowed are 3" in told()
+
+    # The list names a package that cannot be fetched. Debian's own job ends well; the check follows it.
+    host.sh("mv /srv/repositories/security/sample-secure_1.1_all.deb /root")
+    host.host.exec(["systemctl", "start", "apt-daily-upgrade.service"], timeout=120 * host.patience)
+    assert eventually(host, f"systemctl is-failed {CHECK}")
+    assert "the upgrade that began " in said(host, CHECK)
+    host.sh("mv /root/sample-secure_1.1_all.deb /srv/repositories/security")
+    host.host.exec(["systemctl", "start", "apt-daily-upgrade.service"], timeout=120 * host.patience)
+    assert eventually(host, f"! systemctl is-failed {CHECK}")
+    assert versions(host)[1] == "1.1"
+
+    full = f"mount -t tmpfs -o size=8m none /var && {PROGRAM} check"
+    assert "/var is full: 8 MiB free" in host.sh(f"unshare -m sh -c '{full}' 2>&1", check=False)
+
+    publish(host, other=[sample("sample-lonely", "1.0", more="Depends: sample-nowhere\n")])
+    host.sh("dpkg --force-depends -i /srv/repositories/other/sample-lonely_1.0_all.deb 2>&1")
+    broken = told()
+    assert "broken dependencies" in broken
+    assert "sample-nowhere" in broken
+
+
+def test_patch(host: Target, tmp_path: Path) -> None:
+    """Check mode only lists; a run installs, restarts, proves; one that leaves a host unwell stops the series."""
+    began = process(host)
+    witness = Witness(host)
+    listed = host.play(PATCH, "--check")
+    assert f"sample-secure 1.0 -> 1.1 (available for 5 days; {CVE})" in listed.text
+    assert "sample-other" not in listed.text
+    assert not listed.changed
+    witness.assert_untouched()
+
+    done = host.play(PATCH)
+    assert f"installed: sample-secure 1.0 -> 1.1 (available for 5 days; {CVE})" in done.text
+    assert "restarted: sample.service" in done.text
+    assert "needs no reboot" in done.text
+    assert versions(host) == ["1.0", "1.1"]
+    assert process(host) != began
+    assert LIBRARY not in host.sh(f"{PROGRAM} old-code")
+    again = host.play(PATCH)
+    assert "nothing is pending" in again.text
+    assert not again.changed
+
+    # Another host follows in the series, at an address where nobody is: it must not be tried.
+    edited = own(host, tmp_path)
+    folder = edited.inventory.path
+    hosts = yaml.safe_load((folder / "hosts.yml").read_text(encoding="utf-8"))
+    hosts["all"]["hosts"]["web2"] = {}
+    (folder / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
+    declared = yaml.safe_load((folder / "host_vars/web1.yml").read_text(encoding="utf-8"))
+    declared["host"]["address"] = str(host.host.lab.network()[0][250])
+    (folder / "host_vars/web2.yml").write_text(yaml.safe_dump(declared), encoding="utf-8")
+    publish(host, security=[sample("sample-secure", "1.2", BROKEN)], other=[sample("sample-other", "1.2")])
+    stopped = edited.play(PATCH, "-e", "package=sample-secure", expect=2)
+    assert "web1 is not well, and no further host was patched" in stopped.text
+    assert f"this library is {BROKEN}" in stopped.text
+    assert "web2" not in stopped.text.partition("PLAY [Patch the hosts]")[2]
+    assert versions(host) == ["1.0", "1.2"]
