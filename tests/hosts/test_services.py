@@ -208,7 +208,7 @@ def test_a_change_of_release(target: Target, tmp_path: Path) -> None:
 
 
 def test_a_removed_service(target: Target, tmp_path: Path) -> None:
-    """What is declared no more is gone within the run, but for its state; what is under load beside it loses nothing."""
+    """What is declared no more is gone within the run, but for its state; its neighbour under load loses nothing."""
     mine = own(target, tmp_path)
     declare(mine, declared(mine, "notes"), shop(tmp_path / "shop"))
     mine.play(SITE)
@@ -237,7 +237,7 @@ def test_a_removed_service(target: Target, tmp_path: Path) -> None:
     assert instance(mine, "notes-web")
     assert "its account are gone; it owned nothing" in " ".join(run.text.split())
     assert mine.sh("getent passwd shop; ls -d /srv/shop /etc/holdfast/secrets/shop 2>/dev/null || true") == ""
-    with pytest.raises(OSError, match="timed out|refused|unreachable"):
+    with pytest.raises(OSError, match=r"timed out|refused|unreachable"):
         ask(mine)
 
 
@@ -246,11 +246,10 @@ def test_what_fails_is_seen(target: Target, tmp_path: Path) -> None:
     release = instance(target, "notes-web").partition("@")[2]
     eater = "printf 'python3 -c \"x = bytearray(400 << 20)\"'"
     target.sh(f"{eater} | python3 -IS /usr/local/lib/holdfast/services run notes; true")
-    target.sh(
-        f"for n in 1 2 3; do systemctl kill -s KILL notes-web@{release};"
-        f" timeout 15 sh -c 'until [ $(systemctl show -P NRestarts notes-web@{release}) = '$n' ]; do sleep 0.2; done'; done;"
-        f"timeout 15 sh -c 'until systemctl is-active -q notes-web@{release}; do sleep 0.2; done'"
-    )
+    for number in (1, 2, 3):
+        target.sh(f"systemctl kill -s KILL notes-web@{release}")
+        back = f"[ $(systemctl show -P NRestarts notes-web@{release}) = {number} ]"
+        target.sh(f"timeout 15 sh -c 'until {back} && systemctl is-active -q notes-web@{release}; do sleep 0.2; done'")
     target.sh(
         f"chown root /srv/notes/shared; systemctl start notes-tick@{release} || true; chown notes /srv/notes/shared"
     )
