@@ -1,4 +1,4 @@
-# Refuse a service whose account or group is there already and is not a service's.
+# Refuse a service that would run under an account or group that is there already and is not a service's.
 for name in $1; do
 	account=$(getent passwd "$name" || true)
 	case "$account" in

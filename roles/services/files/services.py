@@ -208,15 +208,16 @@ class Service:
 def retire(name: str, record: dict[str, Any]) -> str:
     """End a service that is declared no more; return in words what became of it."""
     units = instances(f"{name}-run", "service")
+    ours = account_is_ours(name)
     for part in [*record.get("parts", []), *record.get("schedules", [])]:
         units |= instances(f"{name}-{part}", "service") | instances(f"{name}-{part}", "timer")
     end(units)
-    for path in (f"/srv/{name}/releases", f"{SECRETS}/{name}", f"/run/{name}"):
+    for path in (f"/srv/{name}/releases", f"{SECRETS}/{name}", *([f"/run/{name}"] if ours else [])):
         shutil.rmtree(path, ignore_errors=True)
     said = f"{name} is declared no more: "
-    if (left := belongings(name)) is None:
-        said += "its account is gone"
-    elif left:
+    if not ours:
+        said += "its units are gone; its account is not of our making and stays"
+    elif left := belongings(name):
         said += f"its units are gone, its account stays locked, since it owns {left}"
     else:
         shutil.rmtree(f"/srv/{name}", ignore_errors=True)
@@ -230,12 +231,17 @@ def retire(name: str, record: dict[str, Any]) -> str:
     return said
 
 
-def belongings(name: str) -> str | None:
-    """Return something that the account owns, empty when that is nothing, None without the account."""
+def account_is_ours(name: str) -> bool:
+    """Whether the account was made for a service, and not by a package of that name."""
     try:
-        uid = pwd.getpwnam(name).pw_uid
+        return pwd.getpwnam(name).pw_gecos == "holdfast-service"
     except KeyError:
-        return None
+        return False
+
+
+def belongings(name: str) -> str:
+    """Return something that the account owns, empty when that is nothing."""
+    uid = pwd.getpwnam(name).pw_uid
     shared = f"/srv/{name}/shared"
     if os.path.isdir(shared) and os.listdir(shared):
         return shared
