@@ -42,6 +42,7 @@ SPEC = {
     "validate": {"type": "list", "elements": "list", "default": []},
     "handlers": {"type": "list", "elements": "dict", "default": [], "options": HANDLER},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
+    "look_for": {"type": "list", "elements": "path", "default": []},
 }
 
 

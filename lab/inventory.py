@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
@@ -16,8 +17,8 @@ from lab.hosts import make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
+SAMPLE = Path(__file__).resolve().parents[1] / "examples/notes"
 OPERATOR = "oper"
 CONSOLE = "rescue"
 # The unit that makes the host keys at a lab host's first boot.
@@ -114,13 +115,25 @@ def default_people(keys: Mapping[str, Path], today: datetime.date) -> list[dict[
 
 
 def default_services() -> list[dict[str, Any]]:
-    """Return the services of a lab: blog, with one listener for the hosts of the group web and one public UDP port."""
+    """Return the services of a lab.
+
+    blog has listeners only: one for the hosts of the group web and one public UDP port. notes runs, on a socket.
+    """
     return [
         {
             "name": "blog",
             "on": ["web"],
             "listen": [{"port": 8001, "from": ["web"]}, {"port": 8002, "proto": "udp"}],
-        }
+        },
+        {
+            "name": "notes",
+            "on": ["web"],
+            "release": {"path": str(SAMPLE)},
+            "run": {"web": {"exec": "serve", "health": {"path": "/healthz"}}},
+            "schedule": [{"name": "tick", "exec": "tick", "at": "daily"}],
+            "secrets": ["token"],
+            "memory": "128M",
+        },
     ]
 
 
@@ -148,6 +161,7 @@ def write(
     directory = directory.resolve()
     keys = _keys(directory / "keys", hosts)
     plain = {f"{name}_password": secrets.token_urlsafe(18) for name in ("alice", CONSOLE)}
+    plain["notes_token"] = secrets.token_urlsafe(18)
     hashes = {name: crypt(plain[f"{name}_password"]) for name in ("alice", CONSOLE)}
     known = {**plain, **{f"{name}_hash": text for name, text in hashes.items()}}
 
@@ -166,6 +180,9 @@ def write(
     )
     _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes}}, private=True)
     for number, entry in enumerate(hosts):
+    values = {"notes": {"token": plain["notes_token"]}}
+    _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes, "services": values}}, private=True)
+    for entry in hosts:
         declared: dict[str, Any] = {
             "address": entry.address,
             "networks": _networks(entry),

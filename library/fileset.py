@@ -63,6 +63,11 @@ options:
       enabled: {description: Whether it starts at boot; unset leaves it., type: bool}
       active: {description: Whether it runs now; unset leaves it., type: bool}
       masked: {description: Whether it is masked; unset leaves it., type: bool}
+  look_for:
+    description: Paths of which the caller wants to know whether they are there, so that no call is needed to ask.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""
@@ -76,6 +81,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-did: {description: Each change in words., type: list, elements: str, returned: when something changed}
+did:
+  description: Each change in words, and what the handlers said.
+  type: list
+  elements: str
+  returned: when something changed
+absent: {description: What of O(look_for) was not there at the start., type: list, elements: str, returned: success}
 would: {description: The same in check mode., type: list, elements: str, returned: in check mode}
 """

@@ -235,6 +235,37 @@ class Expected:
                 found += [Listen("tcp", port, "public", ("any",), name) for port in (80, 443)]
         return list(dict.fromkeys(found))
 
+    @cached_property
+    def services(self) -> list[Entry]:
+        """Services of this host: name, release (None without one), parts, schedules, secrets and needs."""
+        releases = self.catalogue.data.get("releases") or {}
+        found = []
+        for service in self.catalogue.data["services"]:
+            if self.name not in (service.get("hosts") or []):
+                continue
+            release = (releases.get(service["name"]) or {}).get("id")
+            found.append(
+                {
+                    "name": service["name"],
+                    "release": release,
+                    "parts": sorted(service.get("run") or {}) if release else [],
+                    "schedules": sorted(one["name"] for one in service.get("schedule") or []) if release else [],
+                    "secrets": sorted(service.get("secrets") or []),
+                    "needs": list(service.get("needs") or []),
+                }
+            )
+        return found
+
+    @property
+    def service_parts(self) -> list[str]:
+        """Units of all parts that have to run."""
+        return [f"{one['name']}-{role}@{one['release']}.service" for one in self.services for role in one["parts"]]
+
+    @property
+    def service_schedules(self) -> list[str]:
+        """Names, without the suffix, of the units and timers of all schedules."""
+        return [f"{one['name']}-{name}@{one['release']}" for one in self.services for name in one["schedules"]]
+
     def _sources(self, value: Any) -> tuple[str, ...]:
         """Who may come: 'any' or networks; names of hosts and groups become their addresses."""
         if value in (None, "any", ["any"], []):

@@ -27,6 +27,7 @@ class Target:
     """Why the host cannot be examined; empty while nothing is known against it."""
     notes: list[str] = field(default_factory=list)
     _facts: dict[str, Any] | None = None
+    _services: dict[str, Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -63,6 +64,17 @@ class Target:
                     self.unreachable = str(error)
                     raise
             return self._facts
+
+    def services(self) -> dict[str, Any]:
+        """Everything that the host says about its declared services, asked once.
+
+        Raises:
+            RemoteError: the host did not answer.
+        """
+        with self._lock:
+            if self._services is None:
+                self._services = self.backend.call("services", {"services": self.expected.services})
+            return self._services
 
     @property
     def problem(self) -> str:

@@ -21,7 +21,10 @@ def render(role: str, template: str, **variables: Any) -> str:
     known: dict[str, Any] = {"inventory_dir": "/inventory", "inventory_hostname": "web1", "ansible_managed": "Managed"}
     for part in ("defaults", "vars"):
         known |= loader.load_from_file(str(folder / part / "main.yml"), trusted_as_template=True)
-    text = Templar(loader=loader, variables=known | variables).template(
+    templar = Templar(loader=loader).copy_with_new_env(
+        searchpath=[str(folder / "templates")], available_variables=known | variables
+    )
+    text = templar.template(
         trust_as_template((folder / "templates" / template).read_text()),
         escape_backslashes=False,
         overrides={"trim_blocks": True, "lstrip_blocks": True, "newline_sequence": "\n"},

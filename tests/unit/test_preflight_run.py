@@ -96,6 +96,7 @@ def bad() -> dict[str, Any]:
     ]
     dns["listen"] += [{"port": 80}, {"port": "25"}]
     raw["services"].append({"name": "shop", "on": ["web1"], "listen": [{"port": 8001, "network": "backend"}]})
+    raw["services"][-1].update(release={"path": "gone"}, run={"web": {"exec": "serve"}}, secrets=["token"])
     raw["hosts"]["web1"].update(ssh={"jump": "web2"}, forwards="dockr")
     raw["hosts"]["web2"].update(ssh={"jump": "web1", "host_key": rsa(1024)})
     raw["hosts"]["lb1"]["address"] = "203.0.113.11"
@@ -131,6 +132,8 @@ service blog, listen[port 8002].network: found lan; declare it
 service blog, listen[5].from: found bastoin; did you mean bastion?
 service dns, listen[port 80].port: found 80/tcp on public; choose another port
 service dns, listen[3].port: found 25; write a whole number
+service shop, release.path: found gone: No such file or directory; name a directory
+service shop, secrets.token: found nothing; write its value
 service shop, listen[port 8001].port: found 8001/tcp on backend; choose another port
 host web1, host.forwards: found dockr; did you mean docker?
 host web1, host.ssh.jump: found web1 -> web2 -> web1; name a host

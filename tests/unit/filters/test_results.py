@@ -30,6 +30,7 @@ PER_HOST = {
     "ended_accounts": (TODAY,),
     "ssh_forwarding": (TODAY,),
     "firewall_rules": (),
+    "host_services": ({"blog": {"id": "0f1e", "path": "/builds/blog"}},),
 }
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -69,6 +70,7 @@ def every_mistake(raw: Any) -> list[dict[str, str]]:
     found += FILTERS["key_mistakes"](cat) + FILTERS["people_mistakes"](cat, TODAY) + FILTERS["network_mistakes"](cat)
     found += FILTERS["admin_mistakes"](cat, TODAY, "alice", ["web1"]) + FILTERS["password_mistakes"](cat, {}, TODAY)
     found += FILTERS["window_mistakes"](cat)
+    found += FILTERS["service_mistakes"](cat, raw)
     assert FILTERS["mistakes_text"](found, "mistake") is not None
     return found
 

@@ -68,6 +68,7 @@ class Difference:
         self.left_over = _load(_pending(order["concern"]))
         self.handlers = [handler for handler in order["handlers"] if self._concerns(handler)]
         self.steps, self.units_before = units.plan(order["units"])
+        self.heard: list[str] = []  # what the handlers said when they ran
 
     def __bool__(self) -> bool:
         """Whether anything differs, or is left to be done from a run that was killed."""
@@ -113,7 +114,8 @@ def apply(order: dict[str, Any]) -> dict[str, Any]:
     if state and not order["check_mode"]:
         raise GuardError(held_by(state))
     change = Difference(order)
-    answer: dict[str, Any] = {"changed": bool(change)}
+    absent = [path for path in order["look_for"] if not os.path.lexists(path)]
+    answer: dict[str, Any] = {"changed": bool(change), "absent": absent}
     if not change:
         return answer
     answer["would" if order["check_mode"] else "did"] = change.says()
@@ -128,6 +130,7 @@ def apply(order: dict[str, Any]) -> dict[str, Any]:
         if state := read_state():
             raise GuardError(held_by(state))
         _carry_out(change)
+    answer["did"] += change.heard
     log(f"{order['concern']} by {order['who']}: {'; '.join(answer['did'])}")
     return answer
 
@@ -185,6 +188,7 @@ def _swap(change: Difference) -> None:
         code, text = run(*handler["argv"], seconds=HANDLER_SECONDS)
         if code:
             raise GuardError(f"{' '.join(handler['argv'])}: exit code {code}: {text}")
+        change.heard += text.splitlines()
     checkpoint("set-handled")
     units.apply(change.steps)
     checkpoint("set-units")

@@ -1,0 +1,126 @@
+"""The `service_mistakes` filter: services that could not run, or would be somebody else's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# What the sandbox sets, and what widens it. Whatever else a unit may hold is not for `needs`.
+DIRECTIVES = """
+    AmbientCapabilities BindPaths BindReadOnlyPaths CPUQuota CapabilityBoundingSet DeviceAllow InaccessiblePaths
+    KeyringMode LockPersonality MemoryDenyWriteExecute MemoryMax MemorySwapMax NoNewPrivileges PrivateDevices PrivateIPC
+    PrivateTmp PrivateUsers ProcSubset ProtectClock ProtectControlGroups ProtectHome ProtectHostname ProtectKernelLogs
+    ProtectKernelModules ProtectKernelTunables ProtectProc ProtectSystem ReadOnlyPaths ReadWritePaths RemoveIPC
+    RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID SystemCallArchitectures
+    SystemCallErrorNumber SystemCallFilter TasksMax UMask
+"""
+# Debian's own accounts and groups, and folders in /run and templates of units whose names are taken.
+NAMES = """
+    adm audio backup bin cdrom credentials crontab cron daemon dbus dialout dip disk docker fax floppy fsck games gnats
+    initctl initramfs input irc kmem kvm list lock log lp mail man messagebus mount netns network news nobody nogroup
+    none operator plugdev polkitd proxy render root run sasl screen sgx shadow shm src sshd staff sudo sync sys systemd
+    tape tmpfs tty udev user users utmp uucp uuidd video voice www-data
+    container console serial getty modprobe quotaon ifup dpkg apt ssh nftables
+"""
+SANDBOX, TAKEN = frozenset(DIRECTIVES.split()), frozenset(NAMES.split())
+
+
+def mistake(entry: str, key: str, value: Any, fix: str) -> dict[str, str]:
+    """Return one mistake in the form that all *_mistakes filters share."""
+    return {"level": "mistake", "entry": entry, "key": key, "value": str(value)[:60], "fix": fix}
+
+
+def name_mistakes(cat: Any, service: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return why a service may not have its name: its account and units would be somebody else's."""
+    name = service["name"]
+    people = {person["name"] for person in cat["people"]}
+    people |= {host["console"] for host in cat["hosts"].values()} | set(cat["policy"]["access"]["keep_accounts"])
+    people |= {host["ssh"]["first_user"] for host in cat["hosts"].values()}
+    if name in people:
+        return [
+            mistake(f"service {name}", "name", name, "choose another: it would share the account of that person's name")
+        ]
+    if name in TAKEN or name.startswith(("systemd-", "holdfast")):
+        return [mistake(f"service {name}", "name", name, "choose another: the system or holdfast uses it itself")]
+    return []
+
+
+def unit_mistakes(services: list[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return what would be two units of one name."""
+    found: list[dict[str, str]] = []
+    owners: dict[str, str] = {}
+    for service in services:
+        name = service["name"]
+        parts = [(f"run.{role}", role) for role in service["run"]]
+        parts += [(f"schedule[{item['name']}].name", item["name"]) for item in service["schedule"]]
+        for key, part in parts:
+            unit = f"{name}-{part}"
+            if part == "run":
+                fix = "choose another: NAME-run is the unit of one-off commands"
+                found.append(mistake(f"service {name}", key, part, fix))
+            elif unit in owners:
+                fix = f"choose another: {owners[unit]} has a unit {unit}@ already"
+                found.append(mistake(f"service {name}", key, part, fix))
+            owners.setdefault(unit, f"service {name}")
+    return found
+
+
+def need_mistakes(service: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what is no directive of the sandbox, and commands that systemd would take for several."""
+    entry, found = f"service {service['name']}", []
+    for number, need in enumerate(service["needs"], 1):
+        directive = need["directive"].partition("=")[0]
+        if directive not in SANDBOX:
+            fix = f"name a directive of the sandbox: {', '.join(sorted(SANDBOX))}"
+            found.append(mistake(entry, f"needs[{number}].directive", directive, fix))
+        elif need["directive"].endswith("\\"):
+            found.append(
+                mistake(entry, f"needs[{number}].directive", need["directive"], "leave out the last backslash")
+            )
+    commands = [(f"run.{role}.exec", part["exec"]) for role, part in service["run"].items()]
+    commands += [(f"schedule[{item['name']}].exec", item["exec"]) for item in service["schedule"]]
+    for key, text in commands:
+        if re.search(r"(^|\s);(\s|$)", text):
+            fix = "name one command: put several into a script of the release"
+            found.append(mistake(entry, key, text, fix))
+    return found
+
+
+def secret_mistakes(service: Mapping[str, Any], values: Any) -> list[dict[str, str]]:
+    """Return the secrets that have no value. No value leaves this function."""
+    entry, found = f"service {service['name']}", []
+    held = values.get(service["name"]) if isinstance(values, Mapping) else None
+    for secret in service["secrets"]:
+        value = held.get(secret) if isinstance(held, Mapping) else None
+        if not isinstance(value, str) or not value:
+            what = "nothing" if value in (None, "") else "something that is no text"
+            fix = f"write its value, as text, to vault.services.{service['name']}.{secret}"
+            found.append(mistake(entry, f"secrets.{secret}", what, fix))
+    return found
+
+
+def service_mistakes(cat: Any, values: Any = None, unreadable: Any = None) -> list[dict[str, str]]:
+    """Return what is wrong with the services as [{level, entry, key, value, fix}], sorted. Never raises.
+
+    cat: the catalogue, also a tolerant one. values: vault.services. unreadable: {service: why its release cannot be
+    read}, as release_ids returns it.
+    """
+    found = unit_mistakes(cat["services"])
+    for service in cat["services"]:
+        entry = f"service {service['name']}"
+        found += name_mistakes(cat, service) + need_mistakes(service) + secret_mistakes(service, values)
+        if (service["run"] or service["schedule"]) and not service.get("release"):
+            fix = "name what runs: release: {path: DIRECTORY or ARCHIVE.tar.gz}"
+            found.append(mistake(entry, "release", "nothing", fix))
+    for name, why in sorted((unreadable or {}).items()):
+        found.append(mistake(f"service {name}", "release.path", why, "name a directory or a .tar.gz that is there"))
+    return sorted(found, key=lambda item: (item["entry"], item["key"], item["value"]))
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filter by name."""
+        return {"service_mistakes": service_mistakes}

@@ -1,0 +1,350 @@
+"""holdfast services, the host's half: let run what the plans in /etc/holdfast/services declare.
+
+    services settle KEEP    start what is new, wait until it is up, stop what it replaces, end what is declared no more;
+                            KEEP old releases of each service stay
+    services run NAME       run the command on standard input in the sandbox of a service; its exit code is the answer
+
+What is not up in time is stopped, what it replaced runs on or again, and the exit code is 1. May be killed anywhere and
+run again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import json
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import syslog
+import time
+from typing import Any
+
+PLANS = "/etc/holdfast/services"
+SECRETS = "/etc/holdfast/secrets"
+RECORDS = "/var/lib/holdfast/services"
+UNITS = "/etc/systemd/system"
+COMMANDS = "/run/holdfast-run"
+UP_SECONDS = 30.0  # time to answer the health check
+STAY_SECONDS = 2.0  # time for which a part without a health check has to stay up
+LAST_WORDS = 8
+BUSY = 75
+
+
+class NotUpError(Exception):
+    """A unit did not come up; the message says why."""
+
+
+def run(*argv: str) -> tuple[int, str]:
+    """Run a command; return its exit code and all that it printed."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.returncode, done.stdout.decode(errors="replace").strip()
+
+
+def systemctl(*words: str) -> str:
+    """Run systemctl; return what it complained of, nothing when all went well."""
+    code, text = run("systemctl", "--quiet", *words)
+    return text or f"exit code {code}" if code else ""
+
+
+def show(unit: str) -> dict[str, str]:
+    """What systemd knows of a unit."""
+    keys = (
+        "ActiveState,SubState,MainPID,Result,InvocationID,ExecMainCode,ExecMainStatus,"
+        "ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
+    )
+    return dict(
+        line.split("=", 1) for line in run("systemctl", "show", "-p", keys, unit)[1].splitlines() if "=" in line
+    )
+
+
+def last_words(unit: str) -> str:
+    """What a unit said last."""
+    run("journalctl", "--sync")
+    return run("journalctl", "-u", unit, "-n", str(LAST_WORDS), "-o", "cat", "--no-pager")[1]
+
+
+def read(path: str) -> dict[str, Any]:
+    """Return a JSON file, nothing where it is not there or was cut off."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found: dict[str, Any] = json.load(handle)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def write(path: str, data: dict[str, Any]) -> None:
+    """Replace a JSON file by a rename."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(f"{path}.new", "w", encoding="utf-8") as handle:
+        json.dump(data, handle)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.rename(f"{path}.new", path)
+
+
+def by_name(folder: str) -> dict[str, dict[str, Any]]:
+    """Return the JSON files of a folder by their names."""
+    return {os.path.basename(path)[:-5]: read(path) for path in sorted(glob.glob(f"{folder}/*.json"))}
+
+
+def instances(template: str, kind: str) -> set[str]:
+    """Instances of a template that run, have failed or are enabled."""
+    listed = run("systemctl", "list-units", "--all", "--plain", "--no-legend", f"{template}@*.{kind}")[1]
+    linked = glob.glob(f"{UNITS}/*.wants/{glob.escape(template)}@*.{kind}")
+    return {line.split()[0] for line in listed.splitlines() if line} | {os.path.basename(path) for path in linked}
+
+
+def end(units: set[str]) -> None:
+    """Stop and disable units, also those whose files are gone."""
+    if not units:
+        return
+    systemctl("stop", *sorted(units))
+    for unit in units:
+        for link in glob.glob(f"{UNITS}/*.wants/{glob.escape(unit)}"):
+            os.unlink(link)
+    systemctl("reset-failed", *sorted(units))
+
+
+class Service:
+    """One declared service: its plan, and the record of what was started for it before."""
+
+    def __init__(self, name: str, plan: dict[str, Any], record: dict[str, Any]) -> None:
+        """Nothing is touched."""
+        self.name, self.plan, self.record = name, plan, record
+        self.release = plan["release"]
+
+    def unit(self, part: str, kind: str = "service") -> str:
+        """Name of the instance of the declared release."""
+        return f"{self.name}-{part}@{self.release}.{kind}"
+
+    def note(self) -> None:
+        """Record what is about to be started, so that a later run can end it even when this one is killed."""
+        parts = {part["role"] for part in self.plan["parts"]} | set(self.record.get("parts", []))
+        self.record["parts"] = sorted(parts)
+        self.record["schedules"] = sorted({*self.plan["schedules"], *self.record.get("schedules", [])})
+        ports = [part["port"] for part in self.plan["parts"] if part["port"]]
+        self.record["ports"] = sorted({*ports, *self.record.get("ports", [])})
+        write(f"{RECORDS}/{self.name}.json", self.record)
+
+    def is_current(self, part: str, kind: str = "service") -> bool:
+        """Whether the declared instance runs, and was started after its unit and its secrets were last changed."""
+        state = show(self.unit(part, kind))
+        if state["ActiveState"] != "active":
+            return False
+        key = "ExecMainStartTimestampMonotonic" if kind == "service" else "ActiveEnterTimestampMonotonic"
+        started = time.time() - time.monotonic() + int(state[key]) / 1e6
+        files = [f"{UNITS}/{self.name}-{part}@.{kind}"]
+        files += [f"{SECRETS}/{self.name}/{secret}" for secret in self.plan["secrets"]]
+        return all(os.stat(path).st_mtime <= started for path in files)
+
+    def wait(self, part: dict[str, Any]) -> None:
+        """Return once a part that was started is up. Raises NotUpError with its last words when it is not."""
+        unit = self.unit(part["role"])
+        first, began, answer = show(unit)["MainPID"], time.monotonic(), "no answer"
+        while True:
+            state = show(unit)
+            if state["ActiveState"] != "active" or state["MainPID"] != first:
+                raise NotUpError(f"{unit} ended ({state['Result']}). It said last:\n{last_words(unit)}")
+            spent = time.monotonic() - began
+            if part["health"] is None and spent > STAY_SECONDS:
+                return
+            if part["health"] is not None:
+                answer = self.ask(part)
+                if answer[:1] == "2":
+                    return
+                if spent > UP_SECONDS:
+                    where = f"{part['health']} within {UP_SECONDS:.0f} s ({answer})"
+                    raise NotUpError(f"{unit} did not answer {where}. It said last:\n{last_words(unit)}")
+            time.sleep(0.1)
+
+    def ask(self, part: dict[str, Any]) -> str:
+        """Ask a part for its health; return the status of its answer, or why there is none."""
+        family = socket.AF_INET if part["port"] else socket.AF_UNIX
+        place: Any = ("127.0.0.1", part["port"])
+        place = place if part["port"] else f"/run/{self.name}/{part['role']}-{self.release}.sock"
+        try:
+            with socket.socket(family) as door:
+                door.settimeout(3)
+                door.connect(place)
+                door.sendall(f"GET {part['health']} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                words = door.recv(1024).decode(errors="replace").split()
+        except OSError as error:
+            return error.strerror or str(error)
+        return words[1] if len(words) > 1 else "no HTTP"
+
+    def finish(self, keep: int) -> None:
+        """Enable what is up, stop what it replaced, and forget old releases."""
+        parts = {self.unit(part["role"]) for part in self.plan["parts"]}
+        timers = {self.unit(name, "timer") for name in self.plan["schedules"]}
+        if wrong := systemctl("enable", *sorted(parts | timers)) if parts | timers else "":
+            raise NotUpError(wrong)
+        for name in self.plan["schedules"]:
+            if not self.is_current(name, "timer") and (wrong := systemctl("restart", self.unit(name, "timer"))):
+                raise NotUpError(wrong)
+        before: set[str] = set()
+        for part in self.record["parts"]:
+            before |= instances(f"{self.name}-{part}", "service")
+        for schedule in self.record["schedules"]:
+            before |= instances(f"{self.name}-{schedule}", "timer")
+        end(before - parts - timers)
+        releases = [one for one in self.record.get("releases", []) if one != self.release]
+        releases += [self.release] if self.release else []
+        kept = releases[-(keep + 1) :]
+        ports = [part["port"] for part in self.plan["parts"] if part["port"]]
+        roles = [part["role"] for part in self.plan["parts"]]
+        done = {"parts": roles, "schedules": self.plan["schedules"], "ports": ports, "releases": kept}
+        write(f"{RECORDS}/{self.name}.json", done)
+        for path in glob.glob(f"/srv/{self.name}/releases/*"):
+            if os.path.basename(path) not in kept:
+                shutil.rmtree(path)
+
+
+def retire(name: str, record: dict[str, Any]) -> str:
+    """End a service that is declared no more; return in words what became of it."""
+    units = instances(f"{name}-run", "service")
+    ours = account_is_ours(name)
+    for part in [*record.get("parts", []), *record.get("schedules", [])]:
+        units |= instances(f"{name}-{part}", "service") | instances(f"{name}-{part}", "timer")
+    end(units)
+    for path in (f"/srv/{name}/releases", f"{SECRETS}/{name}", *([f"/run/{name}"] if ours else [])):
+        shutil.rmtree(path, ignore_errors=True)
+    said = f"{name} is declared no more: "
+    if not ours:
+        said += "its units are gone; its account is not of our making and stays"
+    elif left := belongings(name):
+        said += f"its units are gone, its account stays locked, since it owns {left}"
+    else:
+        shutil.rmtree(f"/srv/{name}", ignore_errors=True)
+        code, text = run("userdel", name)
+        said += (
+            f"its account could not be deleted: {text}"
+            if code
+            else "its units and its account are gone; it owned nothing"
+        )
+    os.unlink(f"{RECORDS}/{name}.json")
+    return said
+
+
+def account_is_ours(name: str) -> bool:
+    """Whether the account was made for a service, and not by a package of that name."""
+    try:
+        return pwd.getpwnam(name).pw_gecos == "holdfast-service"
+    except KeyError:
+        return False
+
+
+def belongings(name: str) -> str:
+    """Return something that the account owns, empty when that is nothing."""
+    uid = pwd.getpwnam(name).pw_uid
+    shared = f"/srv/{name}/shared"
+    if os.path.isdir(shared) and os.listdir(shared):
+        return shared
+    places = ["/srv", "/var", "/home", "/opt", "/etc", "/tmp"]
+    sought = ["-uid", str(uid), "!", "-path", shared, "-print", "-quit"]
+    return run("find", *places, "-xdev", *sought)[1]
+
+
+def settle(keep: int) -> None:
+    """Bring everything that is declared up, then end what it replaces."""
+    records = by_name(RECORDS)
+    services = [Service(name, plan, records.pop(name, {})) for name, plan in by_name(PLANS).items()]
+    ports = {part["port"] for service in services for part in service.plan["parts"] if part["port"]}
+    for name in [name for name, record in records.items() if ports & set(record.get("ports", []))]:
+        print(retire(name, records.pop(name)))  # its port is wanted by another
+    started: set[str] = set()
+    stopped: list[str] = []
+    try:
+        for service in services:
+            service.note()
+            for part in service.plan["parts"]:
+                bring_up(service, part, started, stopped)
+        for service in services:
+            service.finish(keep)
+    except NotUpError as error:
+        end(started)
+        if stopped and (wrong := systemctl("start", *stopped)):
+            print(f"{' '.join(stopped)}, which ran before, could not be started again: {wrong}")
+        print(f"{error}\nWhat ran before runs on.")
+        raise SystemExit(1) from error
+    for name, record in records.items():
+        print(retire(name, record))
+
+
+def bring_up(service: Service, part: dict[str, Any], started: set[str], stopped: list[str]) -> None:
+    """Start one part where it does not run as declared. Raises NotUpError when it does not come up."""
+    unit = service.unit(part["role"])
+    if service.is_current(part["role"]):
+        return
+    active = [one for one in instances(f"{service.name}-{part['role']}", "service") if one != unit]
+    active = [one for one in active if show(one)["ActiveState"] in ("active", "activating", "reloading")]
+    if part["port"] and active:
+        print(f"{unit}: port {part['port']} cannot be held twice, so {' '.join(active)} was stopped first")
+        stopped += active
+        systemctl("stop", *active)
+    started.add(unit)
+    if wrong := systemctl("restart", unit):
+        raise NotUpError(f"{unit} did not start: {wrong} It said last:\n{last_words(unit)}")
+    service.wait(part)
+    print(f"{unit} is up" + (f", instead of {' '.join(active)}" if active else ""))
+
+
+def one_off(name: str, command: str) -> int:
+    """Run a command in the sandbox of a service, on record; print what it prints and return its exit code."""
+    plan = read(f"{PLANS}/{name}.json")
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or not plan.get("release"):
+        print(f"no service {name!r} with a release runs on this host")
+        return 2
+    unit = f"{name}-run@{plan['release']}.service"
+    os.makedirs(COMMANDS, mode=0o700, exist_ok=True)
+    with open(f"{COMMANDS}/{name}.lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another command of {name} is running; wait for it")
+            return BUSY
+        if show(unit)["ActiveState"] == "activating":
+            print(f"the last command of {name} is still running: systemctl stop {unit} ends it")
+            return BUSY
+        who = os.environ.get("SUDO_USER") or "root"
+        syslog.openlog("holdfast-run")
+        syslog.syslog(syslog.LOG_NOTICE, f"{name}: {who} runs: {command.strip()}")
+        end({unit})
+        code = carry_out(name, unit, command)
+        syslog.syslog(syslog.LOG_NOTICE, f"{name}: the command of {who} ended with {code}")
+        return code
+
+
+def carry_out(name: str, unit: str, command: str) -> int:
+    """Hand the command to its unit, wait for its end, and print what it said."""
+    path = f"{COMMANDS}/{name}"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(command if command.endswith("\n") else f"{command}\n")
+    wrong = systemctl("start", unit)
+    state = show(unit)
+    os.unlink(path)
+    run("journalctl", "--sync")
+    print(
+        run("journalctl", f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}", "-o", "cat", "--no-pager")[1], flush=True
+    )
+    status = int(state["ExecMainStatus"])
+    if wrong and not status:
+        print(f"{wrong}\n{last_words(unit)}", flush=True)
+        status = 1
+    end({unit})
+    return status if state["ExecMainCode"] in ("0", "1") else 128 + status
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    verb, word = sys.argv[1:]
+    if verb == "settle":
+        settle(int(word))
+    else:
+        raise SystemExit(one_off(word, sys.stdin.read()))
