@@ -147,7 +147,8 @@ def write(
     keys = _keys(directory / "keys", hosts)
     plain = {f"{name}_password": secrets.token_urlsafe(18) for name in ("alice", CONSOLE)}
     hashes = {name: crypt(plain[f"{name}_password"]) for name in ("alice", CONSOLE)}
-    known = {**plain, **{f"{name}_hash": text for name, text in hashes.items()}}
+    backup = secrets.token_urlsafe(24)
+    known = {**plain, **{f"{name}_hash": text for name, text in hashes.items()}, "backup_password": backup}
 
     names = [entry.name for entry in hosts]
     members: Mapping[str, Sequence[str]] = groups or {"web": names}
@@ -162,7 +163,7 @@ def write(
         # An absolute path: the implicit localhost has no inventory_dir.
         {"ansible_ssh_private_key_file": str(keys[OPERATOR]), **(extra or {})},
     )
-    _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes}}, private=True)
+    _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes, "backup": {"password": backup}}}, private=True)
     for entry in hosts:
         declared: dict[str, Any] = {
             "address": entry.address,
