@@ -237,7 +237,8 @@ def unread(stderr: str) -> list[str]:
         try:
             told = json.loads(line)
             error = told["error"]
-            reason = error.get("message") or f"{error.get('Op', 'error')} {error.get('Err', '')}".strip()
+            # Debian 12's restic tells the error's number, Debian 13's its words.
+            reason = error.get("message") or os.strerror(int(error["Err"]))
             found.append(f"{told['item']}: {reason}")
         except (ValueError, KeyError, TypeError, AttributeError):
             found.append(line)
