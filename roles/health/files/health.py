@@ -67,21 +67,22 @@ def percent(part: float, whole: float) -> float:
     return round(100 * part / whole, 1) if whole else 0.0
 
 
-def file_systems() -> Iterator[str]:
+def file_systems() -> list[str]:
     """Directories where a file system with room of its own is mounted that can be written to, each one once."""
-    seen = set()
+    found: dict[str, str] = {}
     with open("/proc/self/mountinfo", encoding="utf-8") as handle:
         lines = handle.read().splitlines()
     for line in lines:
         before, _, after = line.partition(" - ")
-        words = before.split()
-        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), words[4])
-        # The file system's own options: for this program all is mounted read-only.
-        writable = "rw" in after.split()[2].split(",")
-        if words[2] in seen or not writable or not os.path.isdir(path):
-            continue
-        seen.add(words[2])
-        yield path
+        words, kind, options = before.split(), after.split()[0], after.split()[2].split(",")
+        path = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), words[4])
+        # The file system's own options: for this program all is mounted read-only. An overlay has the room of another.
+        if "rw" not in options or not os.path.isdir(path) or (kind == "overlay" and path != "/"):
+            found.pop(path, None)  # what lay there before is hidden now
+        else:
+            found[path] = words[2]
+    firsts = {device: path for path, device in reversed(found.items())}
+    return sorted(firsts.values())
 
 
 def disks(limits: dict[str, Any]) -> Iterator[Finding]:
