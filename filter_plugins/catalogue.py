@@ -348,6 +348,11 @@ def catalogue(raw: Any, schema: Mapping[str, Any], tolerant: bool = False) -> di
             rest["database"] = {**service["database"], "hosts": place(service["database"]["on"])}
             del rest["database"]["on"]
         services.append(rest)
+    backup = data["policy"]["backup"]
+    backup["paths"] = sorted(
+        ({"path": item["path"], "hosts": place(item["on"])} for item in backup["paths"]),
+        key=lambda item: (item["path"], item["hosts"]),
+    )
     return {
         "people": sorted(people, key=lambda person: str(person["name"])),
         "services": sorted(services, key=lambda service: str(service["name"])),

@@ -170,6 +170,10 @@ def name_mistakes(raw: Any) -> list[dict[str, str]]:
         found += person_mistakes(person, targets, named(services), humans)
     for service in services:
         found += service_mistakes(service, targets, names)
+    for number, item in enumerate(items(part(raw, "policy", "backup", "paths")), 1):
+        found += unknown(
+            "policy", f"backup.paths[{number}].on", texts(part(item, "on")), targets, "a host or group of the inventory"
+        )
     for name, host in hosts.items():
         if isinstance(jump := part(host, "ssh", "jump"), str):
             found += unknown(f"host {name}", "host.ssh.jump", [jump], names, "a host of the inventory")

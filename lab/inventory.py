@@ -163,7 +163,8 @@ def write(
     plain = {f"{name}_password": secrets.token_urlsafe(18) for name in ("alice", CONSOLE)}
     plain["notes_token"] = secrets.token_urlsafe(18)
     hashes = {name: crypt(plain[f"{name}_password"]) for name in ("alice", CONSOLE)}
-    known = {**plain, **{f"{name}_hash": text for name, text in hashes.items()}}
+    backup = secrets.token_urlsafe(24)
+    known = {**plain, **{f"{name}_hash": text for name, text in hashes.items()}, "backup_password": backup}
 
     names = [entry.name for entry in hosts]
     members: Mapping[str, Sequence[str]] = groups or {"web": names}
@@ -182,6 +183,7 @@ def write(
     for number, entry in enumerate(hosts):
     values = {"notes": {"token": plain["notes_token"]}}
     _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes, "services": values}}, private=True)
+    _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes, "backup": {"password": backup}}}, private=True)
     for entry in hosts:
         declared: dict[str, Any] = {
             "address": entry.address,

@@ -207,6 +207,23 @@ class Expected:
         """Names that SSH may admit."""
         return sorted(one["name"] for one in self.valid)
 
+    @cached_property
+    def backup_repository(self) -> str:
+        """Where backups go; empty where no repository is declared."""
+        return str(((self.policy.get("backup") or {}).get("repository") or {}).get("url") or "")
+
+    @cached_property
+    def backup_paths(self) -> list[str]:
+        """What of this host is to be backed up."""
+        found = {
+            f"/srv/{service['name']}/shared/{str(path).rstrip('/')}"
+            for service in self.catalogue.data["services"]
+            if self.name in (service.get("hosts") or [])
+            for path in (service.get("backup") or {}).get("paths") or []
+        }
+        own = (self.policy.get("backup") or {}).get("paths") or []
+        return sorted(found | {str(one["path"]) for one in own if self.name in (one.get("hosts") or [])})
+
     def fingerprints(self, name: str) -> set[str]:
         """Fingerprints of the declared keys of one valid person."""
         return {

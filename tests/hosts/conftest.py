@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 HOST = "web1"
+# The hardened host backs up what only root may read, so that there is a backup to be judged.
+POLICY = {"backup": {"repository": {"url": "/var/backups/holdfast"}, "paths": [{"path": "/etc/ssh", "on": ["web"]}]}}
 
 
 @dataclass
@@ -117,7 +119,7 @@ def hardened(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -
     """Harden a bare host with the real playbook, keep its disk."""
     host = lab.start(HOST, release)
     try:
-        written = inventory.write(tmp_path_factory.mktemp(release) / "inventory", [host])
+        written = inventory.write(tmp_path_factory.mktemp(release) / "inventory", [host], policy=POLICY)
         run = Target(host, written).play("playbooks/site.yml")
         # A copy is not late for what its timers would have done since: it would do it at once, beside the test.
         host.exec(["sh", "-c", "rm -f /var/lib/systemd/timers/stamp-*"])

@@ -280,6 +280,7 @@ def listeners() -> list[dict[str, Any]]:
 def units(names: list[str]) -> dict[str, dict[str, str]]:
     """State of systemd units."""
     keys = "Id,LoadState,UnitFileState,ActiveState,SubState,Result,Before,WantedBy,RequiredBy"
+    keys += ",ActiveEnterTimestampMonotonic"
     out = run(["systemctl", "show", "-p", keys, "--", *names])[1]
     found = {}
     for block in out.split("\n\n"):
@@ -287,6 +288,27 @@ def units(names: list[str]) -> dict[str, dict[str, str]]:
         if "Id" in pairs:
             found[pairs["Id"]] = pairs
     return found
+
+
+def written(path: str) -> Any:
+    """What a JSON file holds; None when there is none that can be read."""
+    try:
+        return json.loads(read(path))
+    except ValueError:
+        return None
+
+
+def backup() -> dict[str, Any]:
+    """What the backups left behind, and what their unit may see and do."""
+    keys = (
+        "User,AmbientCapabilities,CapabilityBoundingSet,TemporaryFileSystem,RootDirectory,BindPaths,BindReadOnlyPaths"
+    )
+    out = run(["systemctl", "show", "-p", keys, "holdfast-backup.service"])[1]
+    return {
+        "last": written("/var/lib/holdfast/backup/last.json"),
+        "repository": written("/var/lib/holdfast/backup/repository.json"),
+        "unit": dict(line.split("=", 1) for line in out.splitlines() if "=" in line),
+    }
 
 
 def unit_files() -> dict[str, str]:
@@ -371,6 +393,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     return {
         "today": int(time.time() // 86400),
         "clock": time.time(),
+        "monotonic": time.monotonic(),
         "release": dict(
             line.replace('"', "").split("=", 1) for line in read("/etc/os-release").splitlines() if "=" in line
         ),
@@ -393,6 +416,8 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "units": state,
         "unit_files": files,
         "updates": apt.result(),
+        "backup": backup(),
+        "health": written("/var/lib/holdfast/health/health.json"),
         "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),
         "guard_timers": run(["systemctl", "list-units", "--no-legend", "--plain", "holdfast-guard-*.timer"])[1].split(),
         "group_passwords": [

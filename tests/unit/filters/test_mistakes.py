@@ -15,7 +15,12 @@ HASHES = {"alice": "$6$saltsaltsalt$" + "a" * 86, "rescue": "$y$j9T$saltsalt$" +
 
 
 def findings(
-    raw: Any, hashes: Any = None, operator: str = "alice", hosts: Any = ("web1", "db1"), today: str = TODAY
+    raw: Any,
+    hashes: Any = None,
+    operator: str = "alice",
+    hosts: Any = ("web1", "db1"),
+    today: str = TODAY,
+    secrets: Any = None,
 ) -> list[dict[str, str]]:
     """Return what all filters of preflight find."""
     cat = FILTERS["catalogue"](raw, SCHEMA, tolerant=True)
@@ -29,6 +34,7 @@ def findings(
         cat, HASHES if hashes is None else hashes, today
     )
     found += FILTERS["window_mistakes"](cat)
+    found += FILTERS["backup_mistakes"](cat, secrets) + FILTERS["health_mistakes"](cat)
     return found
 
 
@@ -106,6 +112,13 @@ def windows(**at: str) -> Callable[[Any], None]:
     return change
 
 
+def backup(*paths: str, **values: Any) -> Callable[[Any], None]:
+    """Declare the backup of host paths, and more of policy.backup."""
+    return whole(policy={"backup": {"paths": [{"path": path, "on": ["web"]} for path in paths], **values}})
+
+
+LEFT = {"warn": 3, "fail": 7}
+SFTP = {"url": "sftp://me@nas/srv/b"}
 LOGIN = {"login": True, "on": ["web"], "verified": SEEN}
 ON_BACKEND = {"port": 8001, "network": "backend"}
 INNER = [{"name": "backend", "interface": "eth1", "address": "10.0.0.14"}]
@@ -167,6 +180,17 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (lambda raw: raw["variables"]["web1"].append("ansible_host"), "host web1", "ansible_host", "host.address"),
     (whole(policy={"guard": {"seconds": 55}}), "policy", "guard.seconds", "more than 55"),
     (whole(policy={"acces": {}}), "policy", "acces", "did you mean access?"),
+    (backup("/etc/../root"), "policy", "backup.paths[1].path", "absolute path"),
+    (backup("/etc/a:b"), "policy", "backup.paths[1].path", "absolute path"),
+    (backup("/proc/sys"), "policy", "backup.paths", "on a disk"),
+    (backup("/var", repository={"url": "/var/backup"}), "policy", "backup.paths", "move one of them"),
+    (backup(paths=[{"path": "/etc", "on": ["wbe"]}]), "policy", "backup.paths[1].on", "did you mean web?"),
+    (set_in(blog, backup={"paths": ["a/../../b"]}), "service blog", "backup.paths", "without `.`"),
+    (backup(repository=SFTP), "policy", "backup.repository.host_key", "ssh-keyscan"),
+    (backup(repository={"url": "nas:/b"}), "policy", "backup.repository.url", "sftp://USER@SERVER/PATH"),
+    (backup(keep={"daily": "2w"}), "policy", "backup.keep.daily", "14d"),
+    (whole(policy={"health": {"disk": {"warn": 95, "fail": 90}}}), "policy", "health.disk", "before it fails"),
+    (whole(policy={"health": {"certificate_days": LEFT}}), "policy", "health.certificate_days", "not above"),
     (whole(people=[]), "operator", "operator", "say who you are"),
     (whole(people="x"), "people", "", "write a list"),
     (whole(hosts={}), "inventory", "hosts", "at least one"),
@@ -206,6 +230,10 @@ def test_one_misspelled_key_hides_nothing_else(raw: dict[str, Any]) -> None:
         (set_in(host("web1"), console="none"), "host web1", "host.console"),
         (set_in(host("web1"), forwards="router", networks=INNER), "host web1", "host.networks"),
         (set_in(host("web1"), forwards="wireguard", networks=INNER), "host web1", "host.networks"),
+        (backup("/etc"), "policy", "backup.repository"),
+        (backup(repository={"url": "/mnt/disk2"}), "vault", "backup.password"),
+        (backup(repository={"url": "/mnt/disk2"}), "policy", "backup.repository.url"),
+        (set_in(blog, backup={"database": True}), "service blog", "backup.database"),
     ],
 )
 def test_what_is_legal_but_weak_is_warned_of(
@@ -261,3 +289,17 @@ def test_the_operator_must_be_admin_on_the_hosts_of_the_run(raw: dict[str, Any])
         "alice on lb1"
     ]
     assert [item["value"] for item in mistakes(raw, operator="zoe") if item["entry"] == "operator"] == ["zoe"]
+
+
+@pytest.mark.parametrize(
+    "password", ["restic-web1-2026", "P@ssw0rd12345678", "abc" * 9, "x" * 40, "web1 blog backup 1999", 16, "é\n"]
+)
+def test_a_weak_password_of_the_backups_is_refused(raw: dict[str, Any], password: Any) -> None:
+    found = mistakes(raw, secrets={"password": password})
+    assert [item["key"] for item in found] == ["backup.password"]
+    assert str(password) not in str(found)
+
+
+@pytest.mark.parametrize("password", ["correct horse battery staple", "d6kPZ0wqYv1xRt8mJcNf"])
+def test_a_good_password_of_the_backups_is_taken(raw: dict[str, Any], password: str) -> None:
+    assert mistakes(raw, secrets={"password": password}) == []

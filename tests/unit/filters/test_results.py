@@ -31,6 +31,7 @@ PER_HOST = {
     "ssh_forwarding": (TODAY,),
     "firewall_rules": (),
     "host_services": ({"blog": {"id": "0f1e", "path": "/builds/blog"}},),
+    "backup_sources": (),
 }
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -71,6 +72,7 @@ def every_mistake(raw: Any) -> list[dict[str, str]]:
     found += FILTERS["admin_mistakes"](cat, TODAY, "alice", ["web1"]) + FILTERS["password_mistakes"](cat, {}, TODAY)
     found += FILTERS["window_mistakes"](cat)
     found += FILTERS["service_mistakes"](cat, raw)
+    found += FILTERS["backup_mistakes"](cat, {}) + FILTERS["health_mistakes"](cat)
     assert FILTERS["mistakes_text"](found, "mistake") is not None
     return found
 
@@ -186,6 +188,31 @@ def test_firewall_rules() -> None:
         (53, "udp", None, []), (80, "tcp", None, []), (443, "tcp", None, [])]  # fmt: skip
     assert run("ssh_sources", good(), "db1") == ["10.0.0.11/32", "203.0.113.11/32", "fd00::11/128"]
     assert run("ssh_sources", good(), "web1") == []
+
+
+def test_backups() -> None:
+    raw = good()
+    raw["services"][0]["backup"] = {"paths": ["uploads/", "media"]}
+    raw["policy"]["backup"] = {"paths": [{"path": "/etc/nginx", "on": ["edge", "web1"]}]}
+    assert run("backup_sources", raw, "web1") == [
+        {"path": "/etc/nginx", "reason": "policy.backup.paths"},
+        {"path": "/srv/blog/shared/media", "reason": "service blog"},
+        {"path": "/srv/blog/shared/uploads", "reason": "service blog"},
+    ]
+    assert [item["path"] for item in run("backup_sources", raw, "lb1")] == ["/etc/nginx"]
+    assert run("backup_repository", raw, "web1") == {}
+    raw["policy"]["backup"]["repository"] = {"url": "/mnt/disk2"}
+    assert run("backup_repository", raw, "web1") == {
+        "url": "/mnt/disk2/web1",
+        "path": "/mnt/disk2/web1",
+        "server": None,
+    }
+    raw["policy"]["backup"]["repository"] = {"url": "sftp://me@[fd00::1]:2222/srv/b", "host_key": f"{ed25519(9)} nas"}
+    assert run("backup_repository", raw, "web1") == {
+        "url": "sftp://me@[fd00::1]:2222//srv/b/web1",
+        "path": "/srv/b/web1",
+        "server": {"name": "fd00::1", "port": 2222, "user": "me", "known_hosts": f"repository {ed25519(9)}"},
+    }
 
 
 def test_a_source_without_an_address_never_opens_the_port_to_all() -> None:

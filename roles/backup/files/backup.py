@@ -1,0 +1,433 @@
+#!/usr/bin/python3 -I
+"""The backups of this host: restic with the exit codes and the questions that it does not ask itself.
+
+In the sandbox of its units, as holdfast-backup: `backup`, `check`, `init`. As root: `start VERB` starts such a unit and
+tells how it went, `restore` brings files back, `key` makes the key for the server, `tell` says what is to be done yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = "/etc/holdfast/backup"
+SECRETS = "/etc/holdfast/secrets/holdfast-backup"
+STATE = "/var/lib/holdfast/backup"
+CACHE = "/var/cache/holdfast-backup"
+LOCK = "/run/holdfast/locks/backup"
+UNITS = {
+    name: f"holdfast-backup{suffix}.service"
+    for name, suffix in (("backup", ""), ("check", "-check"), ("init", "-init"))
+}
+INCOMPLETE = 3  # restic's exit code when something could not be read
+PARTS = 12  # of the repository's data one is read each week
+SHOWN = 20
+# ssh's words for a server that is not there, or does not know this host yet: nothing that is declared is wrong.
+AWAY = re.compile(
+    r"Permission denied \(|Connection (refused|timed out|reset|closed)|Could not resolve|No route to host|unreachable"
+)
+MISSING = re.compile(r"repository does not exist|no such file or directory|file does not exist", re.IGNORECASE)
+
+
+class BackupError(Exception):
+    """What went wrong, for people; the exit code for systemd."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        """Keep both."""
+        super().__init__(text)
+        self.code = code
+
+
+class AwayError(BackupError):
+    """The server cannot be entered yet."""
+
+
+def orders() -> dict[str, Any]:
+    """What the inventory declares for this host."""
+    with open(f"{FOLDER}/orders.json", encoding="utf-8") as handle:
+        found: dict[str, Any] = json.load(handle)
+    return found
+
+
+def state(name: str) -> dict[str, Any]:
+    """What an earlier run wrote down; nothing where none did."""
+    try:
+        with open(f"{STATE}/{name}.json", encoding="utf-8") as handle:
+            found: dict[str, Any] = json.load(handle)
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def write_down(name: str, content: dict[str, Any]) -> None:
+    """Keep something for later runs and for those who look; readers never see half of it."""
+    path = f"{STATE}/{name}.json"
+    with open(f"{path}.new", "w", encoding="utf-8") as handle:
+        json.dump(content, handle)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.chmod(f"{path}.new", 0o644)
+    os.rename(f"{path}.new", path)
+
+
+def was_made(order: dict[str, Any]) -> bool:
+    """Tell whether the declared repository has been opened from here before."""
+    return bool(state("repository").get("url") == order["url"])
+
+
+def now() -> str:
+    """The time, UTC."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold the lock of this host's backups; what restarts things waits for it."""
+    with open(LOCK, encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another backup, check or restore to end", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def restic(order: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run restic to its end. Neither its arguments nor its environment hold a secret."""
+    secrets = os.environ.get("CREDENTIALS_DIRECTORY", SECRETS)
+    own = os.path.isdir(CACHE) and os.access(CACHE, os.W_OK) and os.geteuid() != 0
+    options = [f"--cache-dir={CACHE}"] if own else ["--no-cache"]
+    if order["server"]:
+        # ssh's configuration names the server `repository`.
+        ssh = f"ssh -F {FOLDER}/ssh_config -i {secrets}/id_ed25519 repository -s sftp"
+        options += ["-o", f"sftp.command={ssh}"]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "HOME": CACHE if own else "/root",
+        "TMPDIR": CACHE if own else "/var/tmp",
+        "RESTIC_REPOSITORY": order["url"],
+        "RESTIC_PASSWORD_FILE": f"{secrets}/password",
+    }
+    return subprocess.run(
+        ["restic", *options, *arguments],
+        env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+
+
+def fail(order: dict[str, Any], done: subprocess.CompletedProcess[str]) -> NoReturn:
+    """Say why restic failed.
+
+    Raises:
+        AwayError: the server is not there, or does not know this host's key.
+        BackupError: anything else.
+    """
+    said = done.stderr.strip() or done.stdout.strip()
+    last = "\n".join(said.splitlines()[-5:])
+    if "wrong password or no key found" in said:
+        raise BackupError(
+            f"{order['url']} was made with another password than vault.backup.password: write the old one there, "
+            "or choose another repository.url",
+            done.returncode,
+        )
+    if "Host key verification failed" in said:
+        raise BackupError(
+            f"the server shows another key than policy.backup.repository.host_key, so nothing was sent to it:\n{last}",
+            done.returncode,
+        )
+    if order["server"] and AWAY.search(said):
+        raise AwayError(f"{last}\n{invitation(order)}", done.returncode)
+    if MISSING.search(said) and was_made(order):
+        # Made anew it would hide the loss.
+        raise BackupError(
+            f"the repository {order['url']}, in use since {state('repository')['time']}, is gone; is its disk mounted? "
+            f"To begin afresh, remove {STATE}/repository.json\n{last}",
+            done.returncode,
+        )
+    raise BackupError(last, done.returncode)
+
+
+def must(order: dict[str, Any], *arguments: str) -> str:
+    """Return restic's output.
+
+    Raises:
+        BackupError: it failed.
+    """
+    done = restic(order, *arguments)
+    if done.returncode:
+        fail(order, done)
+    return done.stdout
+
+
+def invitation(order: dict[str, Any]) -> str:
+    """What the server's owner has to do."""
+    with open(f"{FOLDER}/id_ed25519.pub", encoding="utf-8") as handle:
+        key = handle.read().strip()
+    server = order["server"]
+    return (
+        f"If {server['name']} does not know this host yet, add this line to the authorized_keys of {server['user']} "
+        f"there, and run playbooks/backup.yml:\nrestrict {key}"
+    )
+
+
+# --- in the sandbox -------------------------------------------------------------------------------------------------
+
+
+def make_repository(order: dict[str, Any]) -> None:
+    """Open the repository, or make it, once.
+
+    Raises:
+        BackupError: it cannot be reached, has another password, or was there before and is gone.
+    """
+    found = restic(order, "cat", "config")
+    if found.returncode:
+        if not MISSING.search(found.stderr) or was_made(order):
+            fail(order, found)
+        must(order, "init")
+        print(f"made the repository {order['url']}")
+    if not was_made(order):
+        write_down("repository", {"url": order["url"], "time": now()})
+
+
+def holds_something(path: str) -> bool:
+    """Tell whether a file has content, or a folder a file anywhere below it."""
+    if not os.path.isdir(path):
+        return os.stat(path).st_size > 0
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    return any(files for _, _, files in os.walk(path, onerror=refuse))
+
+
+def look_at_sources(order: dict[str, Any]) -> None:
+    """Refuse to back up what is not there: a snapshot without it would drive the good ones out.
+
+    Raises:
+        BackupError: naming every source that is missing or empty.
+    """
+    wrong = []
+    for path in order["sources"]:
+        try:
+            if not holds_something(path):
+                wrong.append(f"{path} is empty")
+        except OSError as error:
+            wrong.append(f"{path} cannot be read: {error.strerror}")
+    if wrong:
+        raise BackupError("nothing was backed up:\n" + "\n".join(wrong))
+
+
+def unread(stderr: str) -> list[str]:
+    """The files that restic names in its errors."""
+    found = []
+    for line in stderr.splitlines():
+        try:
+            told = json.loads(line)
+            error = told["error"]
+            # Debian 12's restic tells the error's number, Debian 13's its words.
+            reason = error.get("message") or os.strerror(int(error["Err"]))
+            found.append(f"{told['item']}: {reason}")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            found.append(line)
+    return found
+
+
+def backup(order: dict[str, Any]) -> None:
+    """Back up, write down that it went well, and let go of what is older than declared.
+
+    Raises:
+        BackupError: a source is missing or empty, a file could not be read, restic failed.
+    """
+    look_at_sources(order)
+    if not was_made(order):
+        make_repository(order)
+    began = time.monotonic()
+    done = restic(order, "backup", "--json", "--host", order["host"], "--tag", "holdfast", "--", *order["sources"])
+    if done.returncode == INCOMPLETE:
+        files = unread(done.stderr)
+        raise BackupError("the backup is incomplete; these could not be read:\n" + "\n".join(files[:SHOWN]), INCOMPLETE)
+    if done.returncode:
+        fail(order, done)
+    told = [json.loads(line) for line in done.stdout.splitlines() if '"summary"' in line][-1]
+    record = {
+        "time": now(),
+        "snapshot": told["snapshot_id"],
+        "files": told["total_files_processed"],
+        "bytes": told["total_bytes_processed"],
+        "added": told["data_added"],
+        "seconds": round(time.monotonic() - began, 1),
+        "sources": order["sources"],
+    }
+    write_down("last", record)
+    print(
+        f"snapshot {record['snapshot'][:8]}: {record['files']} files, {record['bytes']} bytes, "
+        f"{record['added']} bytes new, {record['seconds']} s"
+    )
+    keep = [f"--keep-within-{each}={order['keep'][each]}" for each in ("daily", "weekly", "monthly")]
+    must(order, "unlock")  # what a killed run left; those in use stay
+    must(order, "forget", "--host", order["host"], "--tag", "holdfast", "--group-by", "host", "--prune", *keep)
+
+
+def check(order: dict[str, Any]) -> None:
+    """Check the repository's structure, and read a part of its data: within some weeks all of it is read.
+
+    Raises:
+        BackupError: something is damaged.
+    """
+    part = datetime.datetime.now(datetime.UTC).isocalendar()[1] % PARTS + 1
+    must(order, "unlock")
+    print(must(order, "check", f"--read-data-subset={part}/{PARTS}").strip().splitlines()[-1])
+
+
+def init(order: dict[str, Any]) -> None:
+    """Make the repository now; a server that is not ready for this host is waited for.
+
+    Raises:
+        BackupError: what is declared is wrong.
+    """
+    try:
+        make_repository(order)
+    except AwayError as error:
+        print(error)
+
+
+# --- as root --------------------------------------------------------------------------------------------------------
+
+
+def start(verb: str) -> int:
+    """Start a unit, wait for it, and repeat what it said."""
+    unit, since = UNITS[verb], int(time.time())
+    done = subprocess.run(
+        ["systemctl", "start", unit], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    subprocess.run(["journalctl", "--sync"], check=False)
+    said = subprocess.run(
+        ["journalctl", "--no-pager", "-o", "cat", f"--since=@{since}", f"_SYSTEMD_UNIT={unit}"],
+        capture_output=True, text=True, check=False,
+    ).stdout.strip()  # fmt: skip
+    print(said or done.stderr.strip())
+    if done.returncode:
+        print(f"{unit} failed; all of it: journalctl -u {unit}")
+    return done.returncode
+
+
+def key() -> None:
+    """Make this host's key for the server, once, and lay its public half where the sandbox sees it."""
+    private = f"{SECRETS}/id_ed25519"
+    os.makedirs(SECRETS, mode=0o700, exist_ok=True)
+    if not os.path.exists(private):
+        comment = f"holdfast-backup@{orders()['host']}"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", private], check=True)
+    with (
+        open(f"{private}.pub", encoding="utf-8") as source,
+        open(f"{FOLDER}/id_ed25519.pub", "w", encoding="utf-8") as target,
+    ):
+        target.write(source.read())
+    os.chmod(f"{FOLDER}/id_ed25519.pub", 0o644)
+
+
+def tell(order: dict[str, Any]) -> None:
+    """Say what is still to be done before the first backup; nothing when nothing is."""
+    if order["server"] and not was_made(order):
+        print(invitation(order))
+
+
+def below(path: str, whole: str) -> bool:
+    """Tell whether a path is another one or lies in it."""
+    return whole == path or whole.startswith(f"{path.rstrip('/')}/")
+
+
+def restore(order: dict[str, Any], path: str, to: str, snapshot: str, *, only_list: bool) -> None:
+    """Bring a path of a snapshot back into a directory of its own, under its whole path, with owners and modes.
+
+    Raises:
+        BackupError: the directory holds something, or the snapshot has no such path, or restic failed.
+    """
+    path, to = path.rstrip("/"), to.rstrip("/")
+    if not path.startswith("/") or not to.startswith("/"):
+        raise BackupError("write both `path` and `to` as absolute paths")
+    if os.path.lexists(to) and (not os.path.isdir(to) or os.listdir(to)):
+        raise BackupError(f"{to} is there and not an empty directory: choose another")
+    chosen = json.loads(must(order, "snapshots", "--json", "--host", order["host"], "--tag", "holdfast", snapshot))
+    if not chosen:
+        raise BackupError(f"the repository has no snapshot {snapshot} of this host")
+    found = chosen[-1]
+    lines = must(order, "ls", "--json", "--recursive", found["id"], path).splitlines()
+    nodes = [node for node in map(json.loads, lines) if node.get("struct_type") == "node" and below(path, node["path"])]
+    if not nodes:
+        raise BackupError(
+            f"snapshot {found['short_id']} of {found['time'][:16]} has no {path}; it has {', '.join(found['paths'])}"
+        )
+    size = sum(node.get("size", 0) for node in nodes if node["type"] == "file")
+    what = f"{len(nodes)} entries, {size} bytes, of snapshot {found['short_id']} of {found['time'][:16]}"
+    if only_list:
+        print(f"would restore {what} to {to}{path}")
+        shown = [f"{node['uid']}:{node['gid']} {node.get('size', 0)} {node['path']}" for node in nodes]
+    else:
+        os.makedirs(to, mode=0o700, exist_ok=True)
+        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", path)
+        must(order, "restore", found["id"], "--target", to, "--include", pattern, "--verify")
+        missing = [node["path"] for node in nodes if not os.path.lexists(f"{to}{node['path']}")]
+        if missing:
+            raise BackupError("these did not come back:\n" + "\n".join(missing[:SHOWN]))
+        print(f"restored {what} to {to}{path}")
+        shown = [described(f"{to}{node['path']}") for node in nodes]
+    print("\n".join(shown[:SHOWN]))
+    if len(shown) > SHOWN:
+        print(f"and {len(shown) - SHOWN} more")
+
+
+def described(path: str) -> str:
+    """Owner, mode, size and name of what lies at a path."""
+    found = os.lstat(path)
+    return f"{found.st_uid}:{found.st_gid} {stat.filemode(found.st_mode)} {found.st_size} {path}"
+
+
+def main() -> int:
+    """Carry out one verb; a failure is told in words, and its exit code is restic's."""
+    os.umask(0o077)
+    parser = argparse.ArgumentParser(description="The backups of this host")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for name in (*UNITS, "key", "tell"):
+        verbs.add_parser(name)
+    verbs.add_parser("start").add_argument("unit", choices=UNITS)
+    bring = verbs.add_parser("restore")
+    bring.add_argument("--path", required=True)
+    bring.add_argument("--to", required=True)
+    bring.add_argument("--snapshot", default="latest")
+    bring.add_argument("--list", action="store_true")
+    given = parser.parse_args()
+    if given.verb == "start":
+        return start(given.unit)
+    try:
+        if given.verb == "key":
+            key()
+        elif given.verb == "tell":
+            tell(orders())
+        else:
+            with alone():
+                if given.verb == "restore":
+                    restore(orders(), given.path, given.to, given.snapshot, only_list=given.list)
+                else:
+                    {"backup": backup, "check": check, "init": init}[given.verb](orders())
+    except BackupError as error:
+        print(error, file=sys.stderr)
+        return error.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""Backups of a real host: they come back, see what is declared alone, and never fail without a word."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .starts import SITE, edit, own
+from .test_secrets import KEPT, Sampler, run_as_root_on, search
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.hosts import Lab
+
+    from .conftest import Run, Target
+
+pytestmark = pytest.mark.slow
+
+BACKUP, RESTORE = "playbooks/backup.yml", "playbooks/restore.yml"
+# A name that is a pattern, owners and modes of every kind, a link, a file that only root may read.
+ODD = "/etc/ssh/odd [1]*"
+PLANT = f"""
+mkdir -p '{ODD}/deep'; cd '{ODD}'
+echo own > own; chown games:mail own; chmod 4750 own; ln -s own link; head -c 300000 /dev/urandom > deep/big
+chmod 0600 deep/big; mkdir -m 1777 empty; mkdir '/etc/ssh/odd 1'; echo no > '/etc/ssh/odd 1/other'
+"""
+LISTED = "cd '{}' && find . -printf '%p %y %m %u %g %T@ %l\\n' | sort; find . -type f -exec sha256sum {{}} + | sort"
+UNIT = "/etc/systemd/system/holdfast-backup.service"
+# The same unit with another program.
+PROBE = f"""
+sed 's|^ExecStart=.*|ExecStart=/bin/sh /etc/holdfast/backup/probe|' {UNIT} > /run/systemd/system/holdfast-probe.service
+printf '\\n%s\\n' "$MORE" >> /run/systemd/system/holdfast-probe.service
+systemctl daemon-reload; systemctl start holdfast-probe.service; cat /var/lib/holdfast/backup/probe
+"""
+SEEN = """
+out() { printf '%s: ' "$1"; shift; if "$@" > /dev/null 2>&1; then echo yes; else echo no; fi; }
+{
+    out 'reads a host key' cat /etc/ssh/ssh_host_ed25519_key
+    out 'reads /root' cat /root/undeclared
+    out 'reads the shadow file' cat /etc/shadow
+    out 'reads its own password file' cat /etc/holdfast/secrets/holdfast-backup/password
+    out 'reads its credential' cat "$CREDENTIALS_DIRECTORY/password"
+    out 'writes to a source' touch /etc/ssh/new
+    out 'writes to the root' touch /new
+    out 'writes to the repository' touch /var/backups/holdfast/web1/probe
+    echo "root: $(ls -A / | tr '\\n' ' ')"
+    echo "etc: $(ls -A /etc | tr '\\n' ' ')"
+} > /var/lib/holdfast/backup/probe
+"""
+
+
+def restore(target: Target, path: str, to: str, *arguments: str, expect: int = 0) -> Run:
+    """Bring a path back with the playbook."""
+    given = json.dumps({"path": path, "to": to})
+    return target.play(RESTORE, "--limit", target.host.name, "-e", given, *arguments, expect=expect)
+
+
+def start(target: Target) -> dict[str, str]:
+    """Back up by the unit; return how that ended, and in `said` what it said."""
+    target.sh("rm -f /root/mark; journalctl --rotate; journalctl --vacuum-time=1s")
+    target.sh("systemctl start holdfast-backup.service", check=False)
+    shown = target.sh("systemctl show -p ActiveState,Result,ExecMainStatus holdfast-backup.service")
+    said = target.sh("journalctl --sync; journalctl -o cat --no-pager _SYSTEMD_UNIT=holdfast-backup.service")
+    return {**dict(line.split("=", 1) for line in shown.splitlines()), "said": said}
+
+
+def snapshots(target: Target) -> int:
+    """How many snapshots the local repository holds."""
+    return int(target.sh("ls /var/backups/holdfast/web1/snapshots | wc -l"))
+
+
+def test_it_comes_back(target: Target) -> None:
+    """Bytes, owners, modes, times and links; check mode tells and makes nothing; the password is nowhere to be seen."""
+    target.sh(PLANT)
+    sampler = Sampler([*target.container.engine.command, "exec", target.container.container])
+    assert "would back up now" in target.play(BACKUP, "--check").text
+    assert snapshots(target) == 0
+    done = target.play(BACKUP, "-vvv", "--diff")
+    assert "snapshot " in done.text
+    assert snapshots(target) == 1
+    last = json.loads(target.sh("cat /var/lib/holdfast/backup/last.json"))
+    assert last["sources"] == ["/etc/ssh"]
+    assert last["bytes"] > 300000
+
+    told = restore(target, ODD, "/var/restore/one", "--check")
+    assert f"{ODD}/deep/big" in told.text
+    assert "odd 1/other" not in told.text
+    assert target.sh("ls -d /var/restore 2>/dev/null || true") == ""
+    back = restore(target, ODD, "/var/restore/one", "-vvv")
+    assert target.sh(LISTED.format(ODD)) == target.sh(LISTED.format(f"/var/restore/one{ODD}"))
+    assert target.sh("ls /var/restore/one/etc/ssh").strip() == "odd [1]*"
+    one = restore(target, f"{ODD}/own", "/var/restore/two")
+    assert "1 entries" in one.text
+    assert target.sh("find /var/restore/two -type f -printf '%f %m %u\\n'").strip() == "own 4750 games"
+    assert "not an empty directory" in restore(target, ODD, "/var/restore/one", expect=2).text
+    assert "has no /etc/nowhere; it has /etc/ssh" in restore(target, "/etc/nowhere", "/var/restore/3", expect=2).text
+
+    seen = sampler.stop() + run_as_root_on(target, KEPT) + (done.text + back.text).encode()
+    secrets = {"backup_password": target.inventory.secrets["backup_password"]}
+    assert search("there", seen, secrets) == []
+    assert secrets["backup_password"] in target.sh("cat /etc/holdfast/secrets/holdfast-backup/password")
+
+
+def test_it_sees_what_is_declared_alone(target: Target) -> None:
+    """A shell with the unit's very properties reads no root file that is not declared; declared, it would."""
+    target.host.exec(["install", "-m", "0644", "/dev/stdin", "/etc/holdfast/backup/probe"], stdin=SEEN.encode())
+    target.sh("echo private > /root/undeclared; chmod 600 /root/undeclared")
+    seen = target.sh(f"export MORE=''\n{PROBE}")
+    found = dict(line.split(": ", 1) for line in seen.splitlines())
+    assert not {"root", "home", "srv", "opt", "boot"} & set(found["root"].split()), found["root"]
+    assert {name: answer for name, answer in found.items() if answer in ("yes", "no")} == {
+        "reads a host key": "yes",
+        "reads /root": "no",
+        "reads the shadow file": "no",
+        "reads its own password file": "no",
+        "reads its credential": "yes",
+        "writes to a source": "no",
+        "writes to the root": "no",
+        "writes to the repository": "yes",
+    }
+    assert "ssh" in found["etc"].split()
+    assert "shadow" not in found["etc"].split()
+    more = target.sh(f"export MORE='[Service]\nBindReadOnlyPaths=/root'\n{PROBE}")
+    assert "reads /root: yes" in more
+
+
+def test_every_fault_is_a_failed_unit(target: Target, tmp_path: Path) -> None:
+    """A missing source, an empty one, a file that cannot be read, another password, a repository that is gone."""
+    target = own(target, tmp_path)
+    paths = [{"path": path, "on": ["web"]} for path in ("/etc/ssh", "/srv/a", "/srv/b")]
+
+    def declare(data: Any) -> None:
+        data["policy"]["backup"]["paths"] = paths
+
+    edit(target, "group_vars/all/policy.yml", declare)
+    assert target.play(SITE).changed
+    target.sh("mkdir -p /srv/b/c/d")
+    failed = start(target)
+    assert (failed["ActiveState"], failed["ExecMainStatus"]) == ("failed", "1")
+    assert "/srv/a cannot be read: No such file or directory" in failed["said"]
+    assert "/srv/b is empty" in failed["said"]
+    assert snapshots(target) == 0
+    told = target.play(BACKUP, expect=2)
+    assert "/srv/b is empty" in told.text
+
+    target.sh("echo x > /srv/a; echo x > /srv/b/c/d/e; echo x > /srv/b/f; chmod 000 /srv/b/f")
+    drop_in = "/run/systemd/system/holdfast-backup.service.d/less.conf"
+    target.sh(f"mkdir -p $(dirname {drop_in}); printf '[Service]\\nAmbientCapabilities=\\n' > {drop_in}")
+    target.sh("chmod 755 /etc/ssh /srv/b; systemctl daemon-reload")
+    failed = start(target)
+    assert (failed["ActiveState"], failed["ExecMainStatus"]) == ("failed", "3"), failed["said"]
+    assert "/srv/b/f: " in failed["said"]
+    assert target.sh("ls /var/lib/holdfast/backup").split() == ["repository.json"]
+    target.sh(f"rm {drop_in}; systemctl daemon-reload")
+    fine = start(target)
+    assert (fine["ActiveState"], fine["ExecMainStatus"]) == ("inactive", "0"), fine["said"]
+
+    good = target.inventory.secrets["backup_password"]
+
+    def password(text: str) -> None:
+        edit(target, "group_vars/all/vault.yml", lambda data: data["vault"].update(backup={"password": text}))
+
+    password("another-8Zq3-Lwv9-Tk2m")
+    wrong = target.play(SITE, expect=2)
+    assert "was made with another password than vault.backup.password" in wrong.text
+    assert "everything was put back" in wrong.text
+    assert start(target)["ActiveState"] == "inactive"
+    password(good)
+    assert not target.play(SITE).changed
+
+    target.sh(
+        "mv /var/backups/holdfast/web1 /root/elsewhere; systemd-tmpfiles --create /etc/tmpfiles.d/holdfast-backup.conf"
+    )
+    failed = start(target)
+    assert failed["ActiveState"] == "failed"
+    assert "is gone; is its disk mounted?" in failed["said"]
+    assert target.sh("ls -A /var/backups/holdfast/web1") == ""
+
+
+def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
+    """The host shows its key; once the server knows it, backups go there, and to no server with another key."""
+    server = lab.start("depot1", target.host.release)
+    try:
+        target = own(target, tmp_path)
+        server.exec(["useradd", "--create-home", "depot"])
+        host_key = server.exec(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]).stdout.strip()
+
+        def declare(data: Any) -> None:
+            url = f"sftp://depot@{server.address}/home/depot/hosts"
+            data["policy"]["backup"]["repository"] = {"url": url, "host_key": host_key}
+
+        edit(target, "group_vars/all/policy.yml", declare)
+        first = target.play(SITE)
+        line = next(part for part in first.text.splitlines() if "restrict ssh-ed25519" in part)
+        invited = line[line.index("restrict ssh-ed25519") :].strip(" '\",").removesuffix("\\n")
+        assert not target.play(SITE).changed
+        failed = target.play(BACKUP, expect=2)
+        assert "Permission denied" in failed.text
+        assert "does not know this host yet" in failed.text
+
+        script = "cd /home/depot; install -d -m 700 -o depot .ssh; install -m 644 /dev/stdin .ssh/authorized_keys"
+        server.exec(["sh", "-c", script], stdin=f"{invited}\n".encode())
+        assert "snapshot " in target.play(BACKUP).text
+        assert server.exec(["ls", "/home/depot/hosts/web1"]).stdout.split()[0] == "config"
+        restore(target, "/etc/ssh", "/var/restore/far")
+        assert target.sh(LISTED.format("/etc/ssh")) == target.sh(LISTED.format("/var/restore/far/etc/ssh"))
+        target.sh("systemctl start holdfast-backup-check.service")
+        assert not target.play(SITE).changed
+
+        target.sh("sed -i 's/AAAAI./AAAAIX/' /etc/holdfast/backup/known_hosts")
+        failed_now = start(target)
+        assert failed_now["ActiveState"] == "failed"
+        assert "shows another key than policy.backup.repository.host_key" in failed_now["said"]
+    finally:
+        server.stop()
+
+
+def test_the_check_finds_damage(target: Target) -> None:
+    """One flipped byte in a pack fails the weekly check of all parts."""
+    target.sh("systemctl start holdfast-backup.service && systemctl start holdfast-backup-check.service")
+    target.sh(
+        "for pack in /var/backups/holdfast/web1/data/*/*; do"
+        " printf X | dd of=$pack bs=1 seek=40 conv=notrunc status=none; done"
+    )
+    target.sh("rm -rf /var/cache/holdfast-backup/*; systemctl start holdfast-backup-check.service", check=False)
+    assert target.sh("systemctl is-failed holdfast-backup-check.service || true").strip() == "failed"

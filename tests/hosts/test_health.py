@@ -1,0 +1,104 @@
+"""The health check on a real host: each thing that can go wrong is provoked, and said."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Target
+
+pytestmark = pytest.mark.slow
+
+RESULT = "/var/lib/holdfast/health/health.json"
+SMALL = "mkdir -p /mnt/small; mount -t tmpfs -o size=1m,nr_inodes=20 small /mnt/small"
+LIVE = "/etc/letsencrypt/live/blog"
+CERTIFICATE = (
+    f"mkdir -p {LIVE}; openssl req -x509 -newkey ed25519 -nodes -subj /CN=blog -keyout /dev/null"
+    f" -out {LIVE}/fullchain.pem -days {{}} 2>/dev/null"
+)
+UPGRADES = (
+    "touch /usr/bin/unattended-upgrade; cd /var/lib/apt; mkdir -p periodic;"
+    " touch -d '{}' periodic/unattended-upgrades-stamp"
+)
+
+
+def look(target: Target) -> tuple[str, dict[tuple[str, str], dict[str, Any]]]:
+    """Let the host look at itself; return the unit's result and the findings by check and subject."""
+    target.sh("systemctl start holdfast-health.service", check=False)
+    result = target.sh("systemctl show -p Result --value holdfast-health.service").strip()
+    found = json.loads(target.sh(f"cat {RESULT}"))["findings"]
+    return result, {(one["check"], one["subject"]): one for one in found}
+
+
+def levels(target: Target, *wanted: tuple[str, str]) -> list[str]:
+    """The unit's result, and the levels of some findings; a failure makes the unit fail."""
+    result, found = look(target)
+    assert (result == "success") != any(one["level"] == "fail" for one in found.values())
+    return [result, *(found[one]["level"] for one in wanted)]
+
+
+def test_a_healthy_host(target: Target) -> None:
+    """Nothing fails, what cannot be told of a container is said, and the timer is on."""
+    result, found = look(target)
+    assert result == "success", [one for one in found.values() if one["level"] == "fail"]
+    assert found["clock", "host"]["text"] == "a container has the clock of its host"
+    assert {"disk", "inodes", "memory", "clock", "units", "updates", "backup"} <= {check for check, _ in found}
+    timer = target.sh("systemctl is-enabled holdfast-health.timer; systemctl is-active holdfast-health.timer")
+    assert timer.split() == ["enabled", "active"]
+
+
+def test_disk_and_inodes(target: Target) -> None:
+    """A small file system that fills: first a warning, then a failure, then well again."""
+    target.sh(SMALL)
+    disk, inodes = ("disk", "/mnt/small"), ("inodes", "/mnt/small")
+    assert levels(target, disk, inodes) == ["success", "ok", "ok"]
+    target.sh("head -c 870000 /dev/zero > /mnt/small/a")
+    assert levels(target, disk) == ["success", "warn"]
+    target.sh("head -c 1000000 /dev/zero > /mnt/small/a")
+    assert levels(target, disk) == ["exit-code", "fail"]
+    target.sh("rm /mnt/small/a; for i in $(seq 18); do : > /mnt/small/$i; done")
+    assert levels(target, disk, inodes) == ["exit-code", "ok", "fail"]
+    said = target.sh("journalctl --sync; journalctl -o cat --no-pager -u holdfast-health.service")
+    assert "warn: disk /mnt/small: " in said
+    assert "fail: inodes /mnt/small: " in said
+    target.sh("rm /mnt/small/*")
+    assert levels(target, disk, inodes) == ["success", "ok", "ok"]
+
+
+def test_units_certificates_and_ages(target: Target) -> None:
+    """A failed unit, certificates of every age, an old backup, an old update."""
+    target.sh("systemd-run --quiet --wait --unit=doomed false || true")
+    assert levels(target, ("unit", "doomed.service")) == ["exit-code", "fail"]
+    target.sh("systemctl reset-failed doomed.service")
+    certificate = ("certificate", f"{LIVE}/fullchain.pem")
+    for days, expected in ((90, ["success", "ok"]), (10, ["success", "warn"]), (5, ["exit-code", "fail"])):
+        target.sh(CERTIFICATE.format(days))
+        assert levels(target, certificate) == expected, days
+    target.sh(f"echo none > {LIVE}/fullchain.pem")
+    assert levels(target, certificate) == ["exit-code", "fail"]
+    target.sh("rm -r /etc/letsencrypt")
+    for age, level in (("1 hour", "ok"), ("30 hours", "warn"), ("3 days", "fail")):
+        stamp = f"date -u -d '{age} ago' +'{{\"time\": \"%Y-%m-%dT%H:%M:%SZ\"}}'"
+        target.sh(f"{stamp} > /var/lib/holdfast/backup/last.json; {UPGRADES.format('now')}")
+        assert levels(target, ("backup", "last"))[1] == level, age
+    target.sh("rm /var/lib/holdfast/backup/last.json")
+    for age, level in (("1 hour ago", "ok"), ("5 days ago", "warn"), ("9 days ago", "fail")):
+        target.sh(UPGRADES.format(age))
+        assert levels(target, ("updates", "last"))[1] == level, age
+
+
+def test_limits_and_prometheus(target: Target) -> None:
+    """The policy's limits count, and node-exporter's folder gets the same findings."""
+    target.sh("mkdir -p /var/lib/prometheus/node-exporter; echo node > /etc/ignored")
+    orders = json.loads(target.sh("cat /etc/holdfast/health.json"))
+    orders["limits"]["memory"] = {"warn": 0, "fail": 100}
+    target.host.exec(
+        ["install", "-m", "0644", "/dev/stdin", "/etc/holdfast/health.json"], stdin=json.dumps(orders).encode()
+    )
+    assert levels(target, ("memory", "host")) == ["success", "warn"]
+    lines = target.sh("cat /var/lib/prometheus/node-exporter/holdfast.prom").splitlines()
+    assert 'holdfast_health_level{check="memory",subject="host"} 1' in lines
+    assert target.sh("stat -c %a /var/lib/prometheus/node-exporter/holdfast.prom").strip() == "644"
