@@ -53,7 +53,7 @@ def mark(*words: Any) -> int:
 
 
 def egress_rules(cat: Any, host: str) -> list[dict[str, Any]]:
-    """Return [{service, names, rules: [{kind, to, port, proto, mark, reason}]}], one for each service of `host`, sorted.
+    """Return [{service, names, rules: [{kind, to, port, proto, mark, reason}]}] for the services of `host`, sorted.
 
     kind: `loopback` (whatever stays on the host), `network` or `name`; `to` is empty for the first. A service reaches
     its own ports and its database undeclared. A pure function of the whole inventory.

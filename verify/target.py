@@ -57,7 +57,14 @@ class Target:
                     "nobody",
                 ]
                 try:
-                    self._facts = self.backend.call("inside", {"users": users})
+                    self._facts = self.backend.call(
+                        "inside",
+                        {
+                            "users": users,
+                            "services": [one["name"] for one in self.expected.services],
+                            "port": self.expected.port,
+                        },
+                    )
                 except RemoteError as error:
                     self.unreachable = str(error)
                     raise

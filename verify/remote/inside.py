@@ -19,13 +19,24 @@ import os
 import pwd
 import shlex
 import subprocess
+import sys
 import time
 from typing import Any
 
 KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 DOCUMENTATION_ADDRESS = "203.0.113.77"
+METADATA = "169.254.169.254"
 MAX_CONNECTIONS = 250
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()
+except OSError as error:
+    print(type(error).__name__)
+else:
+    print("connected")
+"""
 
 
 def run(argv: list[str], seconds: float = 20) -> tuple[int, str, str]:
@@ -351,8 +362,19 @@ def host_keys(options: dict[str, list[str]]) -> list[dict[str, Any]]:
     return found
 
 
+def connects(name: str, address: str, port: int) -> str:
+    """What an account gets that connects somewhere: `connected`, or the name of the error."""
+    user = pwd.getpwnam(name)
+    prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return run([*prefix, sys.executable, "-c", CONNECT, address, str(port)])[1].strip()
+
+
 def main(params: dict[str, Any]) -> dict[str, Any]:
-    """Answer everything; `params`: users (list of names to ask sshd about), source (address of an outsider)."""
+    """Answer everything.
+
+    `params`: users (names to ask sshd about), source (address of an outsider), services (names of accounts that may
+    connect to nothing undeclared), port (sshd's).
+    """
     started = time.time()
     accounts = accounts_of_host()
     groups = groups_of_host(accounts)
@@ -368,6 +390,9 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         visudo = pool.submit(run, ["visudo", "-c"])
         listening = pool.submit(listeners)
         ours = pool.submit(unit_files)
+        held = sorted(set(params["services"]) & {one["name"] for one in accounts})
+        inward = [pool.submit(connects, name, "127.0.0.1", params["port"]) for name in held]
+        metadata = [pool.submit(connects, name, METADATA, 80) for name in held]
         answers, rights = list(sshd), list(sudo)
     plain = answers[0]["options"] if answers else {}
     files = ours.result()
@@ -399,6 +424,10 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "visudo": list(visudo.result()),
         "nft": nft.result(),
         "listeners": listening.result(),
+        "egress": {
+            name: {"sshd on the host itself": one.result(), f"metadata at {METADATA}": two.result()}
+            for name, one, two in zip(held, inward, metadata, strict=True)
+        },
         "units": state,
         "unit_files": files,
         "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),
