@@ -231,6 +231,11 @@ class Expected:
         }
 
     @cached_property
+    def services(self) -> list[Entry]:
+        """Services that run here."""
+        return [one for one in self.catalogue.data["services"] if self.name in (one.get("hosts") or [])]
+
+    @cached_property
     def listens(self) -> list[Listen]:
         """Every declared door, SSH first."""
         found = [Listen("tcp", self.port, "public", self._sources((self.host.get("ssh") or {}).get("sources")), "ssh")]
@@ -294,11 +299,11 @@ class Expected:
             if not names:
                 found.append(str(one))
             for name in names:
-                found += self._addresses(hosts[name])
+                found += self.addresses(hosts[name])
         return tuple(sorted(set(found)))
 
     @staticmethod
-    def _addresses(host: Entry) -> list[str]:
+    def addresses(host: Entry) -> list[str]:
         """All addresses of a host that are addresses."""
         found = [str(host.get("address") or "")]
         for network in host.get("networks") or []:

@@ -44,11 +44,13 @@ class Ruleset:
         """Base chains of a filter hook that drop what nothing accepted."""
         return [one for one in self.chains if one.get("hook") == hook and one.get("policy") == "drop"]
 
+    def of(self, family: str, table: str, chain: str) -> list[Entry]:
+        """Rules of one chain."""
+        return [one for one in self.rules if (one["family"], one["table"], one["chain"]) == (family, table, chain)]
+
     def chain_rules(self, chain: Entry, depth: int = 0) -> Iterator[tuple[Entry, list[Any]]]:
         """Rules that a packet in a chain meets, with the matches that led there."""
-        for rule in self.rules:
-            if (rule["family"], rule["table"], rule["chain"]) != (chain["family"], chain["table"], chain["name"]):
-                continue
+        for rule in self.of(chain["family"], chain["table"], chain["name"]):
             expr = rule.get("expr") or []
             yield rule, expr
             for name in self._targets(rule, expr):
@@ -69,13 +71,13 @@ class Ruleset:
             for verdict in ("jump", "goto"):
                 if verdict in one:
                     yield one[verdict]["target"]
-            for element in self._elements(rule, (one.get("vmap") or {}).get("data")):
+            for element in self.elements(rule, (one.get("vmap") or {}).get("data")):
                 if isinstance(element, list) and len(element) == 2:
                     for verdict in ("jump", "goto"):
                         if isinstance(element[1], dict) and verdict in element[1]:
                             yield element[1][verdict]["target"]
 
-    def _elements(self, rule: Entry, value: Any) -> list[Any]:
+    def elements(self, rule: Entry, value: Any) -> list[Any]:
         """Members of a literal or a named set."""
         if isinstance(value, str) and value.startswith("@"):
             found = self.sets.get((rule["family"], rule["table"], value[1:]), {}).get("elem") or []
@@ -97,7 +99,7 @@ class Ruleset:
         return found
 
     def _vmap_accepts(self, rule: Entry, expr: list[Any], vmap: Entry) -> Iterator[Accept]:
-        for element in self._elements(rule, vmap.get("data")):
+        for element in self.elements(rule, vmap.get("data")):
             pair = element if isinstance(element, list) and len(element) == 2 else [None, None]
             if isinstance(pair[1], dict) and "accept" in pair[1]:
                 match = {"match": {"op": "==", "left": vmap["key"], "right": element[0]}}
@@ -114,7 +116,7 @@ class Ruleset:
             match = one.get("match")
             if not match or match.get("op") == "!=":
                 continue
-            left, values = match["left"], self._elements(rule, match["right"])
+            left, values = match["left"], self.elements(rule, match["right"])
             if match.get("op") == "in" and isinstance(match["right"], list):
                 values = match["right"]
             values = (
@@ -122,11 +124,11 @@ class Ruleset:
                 if "concat" not in left
                 else values
             )
-            shown.append(f"{_name(left)} {_short(values)}")
-            kind = _name(left)
+            shown.append(f"{name_of(left)} {_short(values)}")
+            kind = name_of(left)
             if kind in ("tcp dport", "udp dport", "th dport"):
                 protos |= {kind.split()[0]} - {"th"}
-                spans |= {_span(value) for value in values}
+                spans |= {span_of(value) for value in values}
             elif kind in ("meta l4proto", "ip protocol", "ip6 nexthdr"):
                 names = {str(value) for value in values}
                 protos |= names & {"tcp", "udp"}
@@ -152,7 +154,7 @@ class Ruleset:
         )
 
 
-def _name(left: Any) -> str:
+def name_of(left: Any) -> str:
     """A match's left side in nft's words."""
     if isinstance(left, dict):
         if "payload" in left:
@@ -161,18 +163,18 @@ def _name(left: Any) -> str:
             if kind in left:
                 return f"{kind} {left[kind].get('key')}"
         if "concat" in left:
-            return " . ".join(_name(one) for one in left["concat"])
+            return " . ".join(name_of(one) for one in left["concat"])
         if "&" in left:
-            return _name(left["&"][0])
+            return name_of(left["&"][0])
     return str(left)[:60]
 
 
-def _span(value: Any) -> tuple[int, int]:
+def span_of(value: Any) -> tuple[int, int]:
     """A port or a range as first and last."""
     if isinstance(value, dict) and "range" in value:
         return int(value["range"][0]), int(value["range"][1])
     if isinstance(value, dict) and "elem" in value:
-        return _span(value["elem"]["val"])
+        return span_of(value["elem"]["val"])
     try:
         return int(value), int(value)
     except (TypeError, ValueError):
@@ -181,7 +183,7 @@ def _span(value: Any) -> tuple[int, int]:
 
 def _concatenated(parts: list[Any], values: list[Any]) -> set[tuple[str, int, int]]:
     """Ports in a set of concatenations, such as (protocol . port)."""
-    names = [_name(one) for one in parts]
+    names = [name_of(one) for one in parts]
     found = set()
     for value in values:
         row = value["elem"]["val"] if isinstance(value, dict) and "elem" in value else value
@@ -191,7 +193,7 @@ def _concatenated(parts: list[Any], values: list[Any]) -> set[tuple[str, int, in
         proto, span = "", None
         for name, item in zip(names, row, strict=False):
             if name.endswith("dport"):
-                span = _span(item)
+                span = span_of(item)
                 proto = proto or name.split()[0]
             elif name in ("meta l4proto", "ip protocol"):
                 proto = str(item)

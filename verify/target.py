@@ -60,6 +60,14 @@ class Target:
                 try:
                     params = {"users": users, "kernel": sorted(self.expected.kernel)}
                     self._facts = self.backend.call("inside", params)
+                    self._facts = self.backend.call(
+                        "inside",
+                        {
+                            "users": users,
+                            "services": [one["name"] for one in self.expected.services],
+                            "port": self.expected.port,
+                        },
+                    )
                 except RemoteError as error:
                     self.unreachable = str(error)
                     raise

@@ -48,23 +48,32 @@ with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as d
 """
 
 
+def as_account(account: str) -> list[str]:
+    """Return the prefix of a command that runs as an account of the host; none for root."""
+    return ["setpriv", f"--reuid={account}", f"--regid={account}", "--clear-groups"] if account else []
+
+
 def within(namespace: str) -> list[str]:
     """Return the prefix of a command that runs in a network namespace of the host; none for the host itself."""
     return ["ip", "netns", "exec", namespace] if namespace else []
 
 
-def serve(host: Machine, port: int = PORT, *, size: int = 0, namespace: str = "") -> None:
+def serve(
+    host: Machine, port: int = PORT, *, size: int = 0, namespace: str = "", account: str = "", program: str = SERVER
+) -> None:
     """Let the host answer on a TCP port, IPv4 and IPv6, with who the caller seems to be, in ``size`` bytes or more."""
     unit = f"answer-{namespace or 'host'}-{port}"
-    command = [*within(namespace), "/usr/bin/python3", "-c", SERVER, str(port), str(size)]
+    command = [*within(namespace), *as_account(account), "/usr/bin/python3", "-c", program, str(port), str(size)]
     host.exec(["systemd-run", "--quiet", "--collect", f"--unit={unit}", *command])
     listens = f"until ss -Hltn 'sport = {port}' | grep -q .; do sleep 0.05; done"
     host.exec([*within(namespace), "sh", "-c", listens], timeout=10)
 
 
-def ask(host: Machine, addresses: Sequence[str], port: int = PORT, *, namespace: str = "") -> list[str | None]:
+def ask(
+    host: Machine, addresses: Sequence[str], port: int = PORT, *, namespace: str = "", account: str = ""
+) -> list[str | None]:
     """Connect to each address from the host; return each whole answer, None where nothing or only a part of it came."""
-    command = ["python3", "-", str(port), *addresses]
+    command = [*as_account(account), "python3", "-", str(port), *addresses]
     done = host.exec([*within(namespace), *command], stdin=CLIENT.encode())
     answers: list[str | None] = json.loads(done.stdout)
     return answers

@@ -17,6 +17,8 @@ import ipaddress
 import os
 import pwd
 import shlex
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -25,8 +27,38 @@ from verify.remote.tell import json_of, read, run
 
 KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
 DOCUMENTATION_ADDRESS = "203.0.113.77"
+METADATA = "169.254.169.254"
 MAX_CONNECTIONS = 250
 TIME_SERVICES = ["systemd-timesyncd.service", "chrony.service", "ntpsec.service", "openntpd.service"]
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()
+except OSError as error:
+    print(type(error).__name__)
+else:
+    print("connected")
+"""
+
+
+def run(argv: list[str], seconds: float = 20) -> tuple[int, str, str]:
+    """Run one command; a missing program answers 127, one that hangs 124."""
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, env=ENV)
+    except FileNotFoundError:
+        return 127, "", f"{argv[0]}: not found"
+    except subprocess.TimeoutExpired:
+        return 124, "", f"{argv[0]}: no answer in {seconds} s"
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def read(path: str) -> str:
+    """Text of a file, empty when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
 
 
 def stat(path: str) -> dict[str, Any] | None:
@@ -357,6 +389,19 @@ def updates() -> dict[str, Any]:
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer everything; `params`: users (names to ask sshd about), source (address of an outsider), kernel (keys)."""
+def connects(name: str, address: str, port: int) -> str:
+    """What an account gets that connects somewhere: `connected`, or the name of the error."""
+    user = pwd.getpwnam(name)
+    prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return run([*prefix, sys.executable, "-c", CONNECT, address, str(port)])[1].strip()
+
+
+def main(params: dict[str, Any]) -> dict[str, Any]:
+    """Answer everything.
+
+    `params`: users (names to ask sshd about), source (address of an outsider), services (names of accounts that may
+    connect to nothing undeclared), port (sshd's).
+    """
     started = time.time()
     accounts = accounts_of_host()
     groups = groups_of_host(accounts)
@@ -373,6 +418,9 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         listening = pool.submit(listeners)
         ours = pool.submit(unit_files)
         stands_on = pool.submit(ground, params)
+        held = sorted(set(params["services"]) & {one["name"] for one in accounts})
+        inward = [pool.submit(connects, name, "127.0.0.1", params["port"]) for name in held]
+        metadata = [pool.submit(connects, name, METADATA, 80) for name in held]
         answers, rights = list(sshd), list(sudo)
     plain = answers[0]["options"] if answers else {}
     files = ours.result()
@@ -413,6 +461,10 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "visudo": list(visudo.result()),
         "nft": nft.result(),
         "listeners": listening.result(),
+        "egress": {
+            name: {"sshd on the host itself": one.result(), f"metadata at {METADATA}": two.result()}
+            for name, one, two in zip(held, inward, metadata, strict=True)
+        },
         "units": state,
         "unit_files": files,
         "updates": apt.result(),

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import runpy
 from typing import Any
 
 import pytest
 
-from tests.render.role_template import render, statements
+from tests.render.role_template import ROOT, render, statements
 
 RULES: list[dict[str, Any]] = [
     {"port": 443, "proto": "tcp", "interface": None, "public": True, "sources": [], "reason": "service blog"},
     {"port": 5432, "proto": "tcp", "interface": "eth1", "sources": ["10.0.0.0/8", "fd00::/64"], "reason": "db"},
     {"port": 51820, "proto": "udp", "reason": 'a "quoted"\nreason'},
+]
+
+EGRESS: list[dict[str, Any]] = [
+    {"service": "quiet", "names": [], "rules": []},
+    {
+        "service": "blog",
+        "names": ["api.example.net"],
+        "rules": [
+            {"kind": "loopback", "to": "", "port": 9200, "proto": "tcp", "mark": 1, "reason": "blog to loopback"},
+            {
+                "kind": "network",
+                "to": "fd00::/64",
+                "port": 53,
+                "proto": "udp",
+                "mark": 2,
+                "reason": "blog to fd00::/64",
+            },
+            {"kind": "name", "to": "api.example.net", "port": 443, "proto": "tcp", "mark": 3, "reason": "blog to api"},
+        ],
+    },
 ]
 
 
@@ -124,3 +145,42 @@ def test_forwarding_is_switched_on_and_never_off() -> None:
     assert "net.ipv4.ip_forward = 1" in lines
     assert "net.ipv6.conf.eth0.accept_ra = 2" in lines
     assert statements(render("firewall", "forwarding.conf.j2", firewall_forwards="docker")) == []
+
+
+def test_a_service_is_held_to_what_it_declares() -> None:
+    text = table(firewall_egress=EGRESS)
+    closed = ["ip daddr @metadata4 goto refuse_egress", "ip6 daddr @metadata6 goto refuse_egress"]
+    answers, nowhere = "ct state established ct direction reply accept", 'oif "lo" goto refuse_egress'
+    assert chain(text, "egress_quiet") == [*closed, answers, nowhere, "goto refuse_egress"]
+    assert chain(text, "egress_blog") == [
+        *closed,
+        answers,
+        "ct state established ct mark { 1, 2, 3 } accept",
+        'ip daddr 127.0.0.1 meta l4proto { tcp, udp } th dport 530 accept comment "blog to our resolver"',
+        'ip6 daddr ::1 meta l4proto { tcp, udp } th dport 530 accept comment "blog to our resolver"',
+        'oif "lo" tcp dport 9200 ct mark set 1 accept comment "blog to loopback"',
+        nowhere,
+        'ip6 daddr fd00::/64 udp dport 53 ct mark set 2 accept comment "blog to fd00::/64"',
+        'ip daddr @to4_api.example.net tcp dport 443 ct mark set 3 accept comment "blog to api"',
+        'ip6 daddr @to6_api.example.net tcp dport 443 ct mark set 3 accept comment "blog to api"',
+        "goto refuse_egress",
+    ]
+    assert chain(text, "output") == ["type filter hook output priority filter; policy accept;"]
+    assert "hook output" not in table(), "a host without services holds nobody back"
+    assert "type nat" not in table(firewall_egress=EGRESS[:1])
+
+
+def test_preflight_knows_what_the_firewall_closes() -> None:
+    metadata = runpy.run_path(str(ROOT / "filter_plugins/egress_mistakes.py"))["METADATA"]
+    text = table(firewall_egress=EGRESS)
+    for network in metadata:
+        assert network.removesuffix("/32").removesuffix("/128") in text
+
+
+def test_the_resolver_answers_for_declared_names_alone() -> None:
+    text = render("firewall", "resolver.conf.j2", firewall_egress=EGRESS, firewall_resolvers=["9.9.9.9"])
+    lines = statements(text)
+    assert {"no-resolv", "server=9.9.9.9", "server=/api.example.net/#", "address=/*.api.example.net/"} <= set(lines)
+    others = next(line for line in lines if line.startswith("address=/*a/"))
+    assert set(others.removeprefix("address=/").split("/*")) >= set("bcdefghijklmnopqrstuvwxyz012345678")
+    assert "resolv-file=/etc/resolv.conf" in render("firewall", "resolver.conf.j2", firewall_egress=EGRESS)

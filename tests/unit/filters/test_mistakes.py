@@ -30,8 +30,10 @@ def findings(
         + FILTERS["people_mistakes"](cat, today)
         + FILTERS["admin_mistakes"](cat, today, operator, hosts)
     )
-    found += FILTERS["network_mistakes"](cat) + FILTERS["password_mistakes"](
-        cat, HASHES if hashes is None else hashes, today
+    found += (
+        FILTERS["network_mistakes"](cat)
+        + FILTERS["egress_mistakes"](cat)
+        + FILTERS["password_mistakes"](cat, HASHES if hashes is None else hashes, today)
     )
     found += FILTERS["window_mistakes"](cat)
     found += FILTERS["backup_mistakes"](cat, secrets) + FILTERS["health_mistakes"](cat)
@@ -119,6 +121,16 @@ def backup(*paths: str, **values: Any) -> Callable[[Any], None]:
 
 LEFT = {"warn": 3, "fail": 7}
 SFTP = {"url": "sftp://me@nas/srv/b"}
+def destination_without_address(raw: Any) -> None:
+    host("db1")(raw).update(address="db1.example.org", networks=[])
+    add_service(egress=[{"to": "db1", "port": 5432}])(raw)
+
+
+def database_without_address(raw: Any) -> None:
+    host("db1")(raw).update(networks=[])
+    add_service(database={"kind": "postgresql", "on": ["data"], "network": "backend"})(raw)
+
+
 LOGIN = {"login": True, "on": ["web"], "verified": SEEN}
 ON_BACKEND = {"port": 8001, "network": "backend"}
 INNER = [{"name": "backend", "interface": "eth1", "address": "10.0.0.14"}]
@@ -163,6 +175,17 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (add_service(listen=[dict(ON_BACKEND)]), "service other", "listen[port 8001].port", "belongs to service blog"),
     (add_service(listen=[{"port": 22}]), "service other", "listen[port 22].port", "belongs to SSH"),
     (add_service(on=["lb1"], listen=[{"port": 443}]), "service other", "listen[port 443].port", "web server"),
+    (add_service(egress=[{"to": "dbb1", "port": 5432}]), "service other", "egress[1].to", "did you mean db1?"),
+    (add_service(egress=[{"to": "1.2.3", "port": 443}]), "service other", "egress[1].to", "with a dot"),
+    (add_service(egress=[{"to": "10.0.0.1/8", "port": 1}]), "service other", "egress[1].to", "a network such as"),
+    (add_service(egress=[{"to": "0.0.0.0/0", "port": 443}]), "service other", "egress[1].to", "or any"),
+    (add_service(egress=[{"to": "127.0.0.1", "port": 9200}]), "service other", "egress[1].to", "name the service"),
+    (add_service(egress=[{"to": "169.254.169.254", "port": 80}]), "service other", "egress[1].to", "closed to every"),
+    (add_service(egress=[{"to": "dns", "port": 53}]), "service other", "egress[1].to", "does not run on web1"),
+    (add_service(name="web", egress=[{"to": "web", "port": 1}]), "service web", "egress[1].to", "rename one"),
+    (database_without_address, "service other", "database.network", "no address on backend"),
+    (destination_without_address, "service other", "egress[1].to", "no address to let out to"),
+    (whole(policy={"dns": {"resolvers": ["dns.example"]}}), "policy", "dns.resolvers[1]", "without a prefix length"),
     (set_in(host("web1"), address="203.0.113.300"), "host web1", "host.address", "IPv4 address"),
     (set_in(host("web1"), address="203.0.113.15"), "host web2", "host.address", "web1 has the same"),
     (set_in(host("web1"), ssh={"jump": "web1"}), "host web1", "host.ssh.jump", "without this one"),

@@ -32,6 +32,7 @@ PER_HOST = {
     "firewall_rules": (),
     "host_services": ({"blog": {"id": "0f1e", "path": "/builds/blog"}},),
     "backup_sources": (),
+    "egress_rules": (),
 }
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -69,6 +70,7 @@ def every_mistake(raw: Any) -> list[dict[str, str]]:
     json.dumps(cat)
     found: list[dict[str, str]] = FILTERS["data_mistakes"](raw, SCHEMA) + FILTERS["name_mistakes"](raw)
     found += FILTERS["key_mistakes"](cat) + FILTERS["people_mistakes"](cat, TODAY) + FILTERS["network_mistakes"](cat)
+    found += FILTERS["egress_mistakes"](cat)
     found += FILTERS["admin_mistakes"](cat, TODAY, "alice", ["web1"]) + FILTERS["password_mistakes"](cat, {}, TODAY)
     found += FILTERS["window_mistakes"](cat)
     found += FILTERS["service_mistakes"](cat, raw)
@@ -220,6 +222,44 @@ def test_a_source_without_an_address_never_opens_the_port_to_all() -> None:
     raw["hosts"]["lb1"]["networks"][1].pop("address")
     with pytest.raises(AnsibleFilterError, match="no address on backend"):
         run("firewall_rules", raw, "web1")
+
+
+def reached(raw: Any, host: str, service: str = "blog") -> list[tuple[Any, ...]]:
+    found = next(item for item in run("egress_rules", raw, host) if item["service"] == service)
+    return [(rule["kind"], rule["to"], rule["port"], rule["proto"]) for rule in found["rules"]]
+
+
+def test_egress_rules() -> None:
+    raw, blog = good(), ("loopback", "", 8001, "tcp")
+    assert [item["service"] for item in run("egress_rules", raw, "lb1")] == ["dns"]
+    assert reached(raw, "web1") == [blog], "its own port alone"
+    raw["services"].append({"name": "search", "on": ["web"]})
+    raw["services"][0]["egress"] = [
+        {"to": "web", "port": 9000},
+        {"to": "search", "port": 9200, "proto": "udp"},
+        {"to": "198.51.100.0/24", "port": 25},
+        {"to": "Api.example.net", "port": 443},
+        {"to": "any", "port": 123, "proto": "udp"},
+    ]
+    raw["services"][0]["database"] = {"kind": "postgresql", "on": ["data"], "network": "backend"}
+    assert reached(raw, "web1") == [
+        blog,
+        ("loopback", "", 9000, "tcp"),  # web1 is of the group itself
+        ("loopback", "", 9200, "udp"),
+        ("network", "0.0.0.0/0", 123, "udp"),
+        ("network", "10.0.0.12/32", 5432, "tcp"),
+        ("network", "10.0.0.15/32", 9000, "tcp"),
+        ("network", "198.51.100.0/24", 25, "tcp"),
+        ("network", "203.0.113.15/32", 9000, "tcp"),
+        ("network", "::/0", 123, "udp"),
+        ("network", "fd00::12/128", 5432, "tcp"),
+        ("network", "fd00::15/128", 9000, "tcp"),
+        ("name", "api.example.net", 443, "tcp"),
+    ]
+    assert run("egress_rules", raw, "web1")[0]["names"] == ["api.example.net"]
+    assert reached(raw, "web1", "search") == []
+    marks = [rule["mark"] for item in run("egress_rules", raw, "web1") for rule in item["rules"]]
+    assert len(set(marks)) == len(marks)
 
 
 def test_logins_and_operator() -> None:

@@ -36,8 +36,11 @@ def restore(tables: list[str]) -> list[str]:
 
 
 def digest(table: str) -> str:
-    """SHA-256 of a live table without counters and set elements, which change by themselves."""
-    text = run("nft", "--stateless", "--terse", "list", "table", *table.split())[1]
+    """SHA-256 of a live table without counters and set elements, which change by themselves.
+
+    With accounts by name: an account that was made anew has another number, and the rules hold the old one.
+    """
+    text = run("nft", "--stateless", "--terse", "--guid", "list", "table", *table.split())[1]
     return hashlib.sha256(text.encode()).hexdigest()
 
 

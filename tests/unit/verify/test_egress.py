@@ -1,0 +1,114 @@
+"""Live rules are held against what a service declares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from verify.egress import Reach, declared, held, problems
+from verify.expected import Catalogue, Expected
+from verify.nft import Ruleset
+
+BLOG = {
+    "name": "blog",
+    "hosts": ["web1"],
+    "listen": [{"port": 8001, "proto": "tcp"}],
+    "egress": [
+        {"to": "data", "port": 5432, "proto": "tcp"},
+        {"to": "web1", "port": 25, "proto": "tcp"},
+        {"to": "search", "port": 9200, "proto": "tcp"},
+        {"to": "198.51.100.0/24", "port": 53, "proto": "udp"},
+        {"to": "api.example.net", "port": 443, "proto": "tcp"},
+    ],
+}
+HOSTS = {
+    "web1": {"address": "203.0.113.1", "networks": [], "groups": []},
+    "db1": {"address": "203.0.113.2", "networks": [{"name": "b", "addresses": ["fd00::2"]}], "groups": ["data"]},
+}
+ACCEPT: dict[str, Any] = {"accept": None}
+REFUSE: list[dict[str, Any]] = [{"goto": {"target": "refuse"}}]
+UID = 990
+
+
+def match(left: str, right: Any) -> dict[str, Any]:
+    kind, _, key = left.partition(" ")
+    named = {kind: {"key": key}} if kind in ("meta", "ct") else {"payload": {"protocol": kind, "field": key}}
+    return {"match": {"op": "==", "left": named, "right": right}}
+
+
+def ruleset(*held_to: list[dict[str, Any]], before: list[list[dict[str, Any]]] | None = None) -> Ruleset:
+    """Return a table whose output chain leads one account to these rules."""
+    told = [{"vmap": {"key": {"meta": {"key": "skuid"}}, "data": {"set": [[UID, {"goto": {"target": "blog"}}]]}}}]
+    chains = {"output": [*(before or []), told], "blog": held_to, "refuse": [[{"reject": None}]]}
+    place = {"family": "inet", "table": "t"}
+    rules = [{"rule": {**place, "chain": name, "expr": e}} for name, listed in chains.items() for e in listed]
+    base = {"chain": {**place, "name": "output", "hook": "output", "type": "filter", "policy": "accept"}}
+    names = [
+        {"set": {**place, "name": "to4", "timeout": 60}},
+        {"set": {**place, "name": "fixed", "elem": ["192.0.2.9"]}},
+    ]
+    return Ruleset({"nftables": [base, *names, *rules]})
+
+
+def judged(*held_to: list[dict[str, Any]]) -> list[str]:
+    """Return what is wrong with these rules for the blog."""
+    data = {"people": [], "services": [BLOG, {"name": "search"}], "policy": {}, "hosts": HOSTS}
+    rules = ruleset(*held_to)
+    met = held(rules, UID)
+    assert met is not None
+    return problems(rules, met[1], declared(Expected(Catalogue(data, "", ""), "web1"), BLOG), {530})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        [match("ct state", "established"), match("ct direction", "reply")],
+        [match("ct state", "established"), match("ct mark", 7)],
+        [match("meta oif", "lo"), match("tcp dport", 8001)],
+        [match("meta oif", "lo"), match("tcp dport", 25)],
+        [match("meta oif", "lo"), match("tcp dport", 9200)],
+        [match("ip daddr", "203.0.113.2"), match("tcp dport", 5432)],
+        [match("ip6 daddr", "fd00::2"), match("tcp dport", 5432)],
+        [match("ip daddr", {"prefix": {"addr": "198.51.100.0", "len": 24}}), match("udp dport", 53)],
+        [match("ip daddr", "@to4"), match("tcp dport", 443)],
+        [match("ip daddr", "127.0.0.1"), match("th dport", 530)],
+    ],
+)
+def test_what_is_declared_may_be_let_out(rule: list[dict[str, Any]]) -> None:
+    assert judged([*rule, ACCEPT], REFUSE) == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        [],
+        [match("ct state", "established")],
+        [match("meta oif", "lo")],
+        [match("meta oif", "lo"), match("tcp dport", 9201)],
+        [match("meta oif", "lo"), match("udp dport", 9200)],
+        [match("ip daddr", "203.0.113.2")],
+        [match("ip daddr", "203.0.113.3"), match("tcp dport", 5432)],
+        [match("ip daddr", "203.0.113.2"), match("tcp dport", {"range": [1, 65535]})],
+        [match("ip daddr", {"prefix": {"addr": "198.51.0.0", "len": 16}}), match("udp dport", 53)],
+        [match("ip daddr", "@fixed"), match("tcp dport", 443)],
+        [match("ip daddr", "@to4"), match("tcp dport", 444)],
+        [match("ip daddr", "127.0.0.1"), match("th dport", 531)],
+    ],
+)
+def test_what_is_not_declared_may_not(rule: list[dict[str, Any]]) -> None:
+    assert len(judged([*rule, ACCEPT], REFUSE)) == 1
+
+
+def test_what_no_rule_names_is_refused() -> None:
+    for last in ([], [[match("meta oif", "lo"), {"drop": None}]], [[{"goto": {"target": "nowhere"}}]]):
+        assert judged(*last) == ["lets out what no rule names"]
+
+
+def test_who_is_held() -> None:
+    rules = ruleset(REFUSE, before=[[ACCEPT]])
+    assert held(rules, UID + 1) is None
+    met = held(rules, UID)
+    assert met is not None
+    assert [rule["expr"] for rule in met[0]] == [[ACCEPT]]
+    assert problems(rules, met[1], Reach(), set()) == []
