@@ -179,12 +179,13 @@ def write(
         # An absolute path: the implicit localhost has no inventory_dir.
         {"ansible_ssh_private_key_file": str(keys[OPERATOR]), **(extra or {})},
     )
-    _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes}}, private=True)
+    vault = {
+        "password_hashes": hashes,
+        "services": {"notes": {"token": plain["notes_token"]}},
+        "backup": {"password": backup},
+    }
+    _dump(variables / "vault.yml", {"vault": vault}, private=True)
     for number, entry in enumerate(hosts):
-    values = {"notes": {"token": plain["notes_token"]}}
-    _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes, "services": values}}, private=True)
-    _dump(variables / "vault.yml", {"vault": {"password_hashes": hashes, "backup": {"password": backup}}}, private=True)
-    for entry in hosts:
         declared: dict[str, Any] = {
             "address": entry.address,
             "networks": _networks(entry),

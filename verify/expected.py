@@ -231,8 +231,8 @@ class Expected:
         }
 
     @cached_property
-    def services(self) -> list[Entry]:
-        """Services that run here."""
+    def placed(self) -> list[Entry]:
+        """The catalogue's services that run here, as they are."""
         return [one for one in self.catalogue.data["services"] if self.name in (one.get("hosts") or [])]
 
     @cached_property

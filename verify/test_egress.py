@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def accounts(target: Target) -> dict[str, int]:
     """Services that run here, and the numbers of their accounts."""
-    if not target.expected.services:
+    if not target.expected.placed:
         not_applicable("no service runs here")
     numbers = {one["name"]: one["uid"] for one in target.inside()["accounts"]}
-    names = [one["name"] for one in target.expected.services]
+    names = [one["name"] for one in target.expected.placed]
     for name in names:
         if name not in numbers:
             target.note(f"the service {name} has no account, so nothing runs as it")
@@ -30,7 +30,7 @@ def test_rules_are_declared(target: Target) -> None:
     assert data is not None, "there is no nft on the host, or it cannot list its rules"
     rules, found = Ruleset(data), []
     resolvers = {one["port"] for one in target.inside()["listeners"] if one["program"] == "dnsmasq"}
-    services = {one["name"]: one for one in target.expected.services}
+    services = {one["name"]: one for one in target.expected.placed}
     for name, uid in accounts(target).items():
         met = held(rules, uid)
         if met is None:
@@ -48,7 +48,7 @@ def test_rules_are_declared(target: Target) -> None:
 def test_undeclared_is_refused(target: Target) -> None:
     """Tried as each service's account: neither the host's own sshd nor the cloud's metadata can be connected to."""
     found = []
-    services = {one["name"]: one for one in target.expected.services}
+    services = {one["name"]: one for one in target.expected.placed}
     for name in accounts(target):
         port = ("tcp", target.expected.port)
         for place, came in target.inside()["egress"][name].items():

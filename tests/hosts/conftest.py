@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 HOST = "web1"
 # The hardened host backs up what only root may read, so that there is a backup to be judged.
-POLICY = {"backup": {"repository": {"url": "/var/backups/holdfast"}, "paths": [{"path": "/etc/ssh", "on": ["web"]}]}}
+POLICY = {
+    **inventory.DEFAULT_POLICY,
+    "backup": {"repository": {"url": "/var/backups/holdfast"}, "paths": [{"path": "/etc/ssh", "on": ["web"]}]},
+}
 
 
 @dataclass

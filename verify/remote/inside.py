@@ -14,10 +14,10 @@ import fnmatch
 import glob
 import hashlib
 import ipaddress
+import json
 import os
 import pwd
 import shlex
-import subprocess
 import sys
 import time
 from typing import Any
@@ -39,26 +39,6 @@ except OSError as error:
 else:
     print("connected")
 """
-
-
-def run(argv: list[str], seconds: float = 20) -> tuple[int, str, str]:
-    """Run one command; a missing program answers 127, one that hangs 124."""
-    try:
-        done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, env=ENV)
-    except FileNotFoundError:
-        return 127, "", f"{argv[0]}: not found"
-    except subprocess.TimeoutExpired:
-        return 124, "", f"{argv[0]}: no answer in {seconds} s"
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-
-
-def read(path: str) -> str:
-    """Text of a file, empty when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""
 
 
 def stat(path: str) -> dict[str, Any] | None:
@@ -387,8 +367,6 @@ def updates() -> dict[str, Any]:
     }
 
 
-def main(params: dict[str, Any]) -> dict[str, Any]:
-    """Answer everything; `params`: users (names to ask sshd about), source (address of an outsider), kernel (keys)."""
 def connects(name: str, address: str, port: int) -> str:
     """What an account gets that connects somewhere: `connected`, or the name of the error."""
     user = pwd.getpwnam(name)
@@ -400,7 +378,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer everything.
 
     `params`: users (names to ask sshd about), source (address of an outsider), services (names of accounts that may
-    connect to nothing undeclared), port (sshd's).
+    connect to nothing undeclared), port (sshd's), kernel (keys of settings).
     """
     started = time.time()
     accounts = accounts_of_host()
@@ -421,18 +399,12 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         held = sorted(set(params["services"]) & {one["name"] for one in accounts})
         inward = [pool.submit(connects, name, "127.0.0.1", params["port"]) for name in held]
         metadata = [pool.submit(connects, name, METADATA, 80) for name in held]
-        answers, rights = list(sshd), list(sudo)
-    plain = answers[0]["options"] if answers else {}
-    files = ours.result()
-    state = units(
-        ["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target", *TIME_SERVICES, *files]
-    )
         apt = pool.submit(updates)
         answers, rights = list(sshd), list(sudo)
     plain = answers[0]["options"] if answers else {}
     files = ours.result()
     named = ["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target"]
-    state = units([*named, "apt-daily-upgrade.timer", *files])
+    state = units([*named, *TIME_SERVICES, "apt-daily-upgrade.timer", *files])
     login_defs = dict(
         line.split()[:2]
         for line in read("/etc/login.defs").splitlines()

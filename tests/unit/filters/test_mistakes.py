@@ -121,6 +121,8 @@ def backup(*paths: str, **values: Any) -> Callable[[Any], None]:
 
 LEFT = {"warn": 3, "fail": 7}
 SFTP = {"url": "sftp://me@nas/srv/b"}
+
+
 def destination_without_address(raw: Any) -> None:
     host("db1")(raw).update(address="db1.example.org", networks=[])
     add_service(egress=[{"to": "db1", "port": 5432}])(raw)
