@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from lab import inventory
 from lab.cache import cache_dir
@@ -18,6 +19,18 @@ from lab.progress import LabError, progress
 
 FOLDER = Path(".holdfast/demo")
 HOST = "demo"
+STEPS = 9
+# The second of two small services. It declares nobody who may connect to it, and no connection of its own.
+QUOTES: dict[str, Any] = {
+    "name": "quotes",
+    "on": ["web"],
+    "release": {"path": str(inventory.SAMPLE)},
+    "run": {"web": {"exec": "serve", "port": 8010, "health": {"path": "/healthz"}}},
+}
+POLICY: dict[str, Any] = {**inventory.DEFAULT_POLICY, "backup": {"repository": {"url": "/var/backups/holdfast"}}}
+STATE = "/srv/notes/shared"
+RESTORED = "/var/restore/demo"
+CONNECT = "import socket; socket.create_connection(('127.0.0.1', 8010), 5)"
 
 
 def lab(engine: Engine | None = None) -> Lab:
@@ -41,9 +54,9 @@ Host {host.name}
 """
 
 
-def heading(text: str) -> None:
+def heading(number: int, text: str) -> None:
     """Announce a step."""
-    progress.say(f"== {text}")
+    progress.say(f"== {number}/{STEPS} {text}")
 
 
 def start() -> tuple[Lab, LabHost, list[str]]:
@@ -62,7 +75,9 @@ def start() -> tuple[Lab, LabHost, list[str]]:
     host = place.start(HOST, "trixie")
     progress.say(f"a bare Debian 13 at {host.address} {host.address6}: SSH as root, with a key, is all there is")
     # The stranger who probes the host last shares the throttle with nobody, so no source is exempt.
-    return place, host, inventory.write(path, [host]).arguments
+    services = inventory.default_services()
+    services[-1]["backup"] = {"paths": ["note"]}
+    return place, host, inventory.write(path, [host], services=[*services, QUOTES], policy=POLICY).arguments
 
 
 def need(condition: bool, what: str, log: Path) -> None:
@@ -92,25 +107,67 @@ def login(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess([], 255, "", "no answer within 30 s")
 
 
+def command_of(service: str, command: str) -> list[str]:
+    """Return the arguments by which playbooks/run.yml runs a command in the sandbox of a service."""
+    return ["-e", json.dumps({"service": service, "command": command})]
+
+
+def show_services(arguments: list[str], log: Path) -> None:
+    """Let one of the two services try to reach the other; the other itself answers."""
+    heading(6, "two services, notes and quotes: notes tries to connect to quotes")
+    own = play("playbooks/run.yml", [*arguments, *command_of("quotes", f'python3 -c "{CONNECT}"')], log=log, show=False)
+    tried = play(
+        "playbooks/run.yml", [*arguments, *command_of("notes", f'python3 -c "{CONNECT}"')], log=log, show=False
+    )
+    need(own.code == 0, f"quotes does not answer at its own port:\n{own.text[-1500:]}", log)
+    need("ConnectionRefusedError" in tried.text, f"notes reached quotes, or could not try:\n{tried.text[-1500:]}", log)
+    progress.say("  quotes answers itself; notes is refused, since its inventory entry declares no such connection")
+
+
+def show_patch(arguments: list[str], log: Path) -> None:
+    """Install what is pending."""
+    heading(7, "patch: install every security update that is pending, now")
+    patched = play("playbooks/patch.yml", arguments, log=log)
+    need(patched.code == 0, "the host is not well after its updates", log)
+
+
+def show_backup(arguments: list[str], log: Path) -> None:
+    """Write a note, back it up, lose it, bring it back."""
+    heading(8, "back up, lose a file, restore it")
+    written = play(
+        "playbooks/run.yml", [*arguments, *command_of("notes", "echo remember > $HOME/note")], log=log, show=False
+    )
+    need(written.code == 0, f"the service could not write:\n{written.text[-1500:]}", log)
+    saved = play("playbooks/backup.yml", arguments, log=log, show=False)
+    need(saved.code == 0, f"the backup failed:\n{saved.text[-1500:]}", log)
+    login(f"sudo rm -r {STATE}/note {RESTORED}")
+    wanted = {"path": f"{STATE}/note", "to": RESTORED}
+    back = play("playbooks/restore.yml", [*arguments, "-e", json.dumps(wanted)], log=log, show=False)
+    need(back.code == 0, f"the restore failed:\n{back.text[-1500:]}", log)
+    answer = login(f"sudo cat {RESTORED}{STATE}/note")
+    need(answer.stdout.strip() == "remember", f"the file did not come back: {answer.stderr.strip()}", log)
+    progress.say(f"  {STATE}/note was deleted, and came back from the encrypted repository into {RESTORED}")
+
+
 def run() -> int:
     """Run the whole demo and return the exit code."""
-    heading("1/6 a bare Debian 13 host, as a provider hands it over")
+    heading(1, "a bare Debian 13 host, as a provider hands it over")
     place, host, arguments = start()
     log = FOLDER / "log.txt"
     (FOLDER / "ssh_config").write_text(ssh_config(host, FOLDER, inventory.OPERATOR), encoding="utf-8")
 
-    heading("2/6 harden it: ansible-playbook playbooks/site.yml, over SSH")
+    heading(2, "harden it: ansible-playbook playbooks/site.yml, over SSH")
     first = play("playbooks/site.yml", arguments, log=log)
     need(first.code == 0, "the hardening run failed; its last lines tell why", log)
     progress.say(f"hardened in {first.seconds:.0f} s")
 
-    heading("3/6 the same again: nothing may change")
+    heading(3, "the same again: nothing may change")
     second = play("playbooks/site.yml", arguments, log=log, show=False)
     need(second.code == 0, f"the second run failed:\n{second.text[-2000:]}", log)
     need(second.changed == 0, f"the second run changed {second.changed} things:\n{second.text[-2000:]}", log)
     progress.say(f"changed=0 after {second.seconds:.0f} s")
 
-    heading("4/6 verify every promise, from outside and from inside")
+    heading(4, "verify every promise, from outside and from inside")
     report = FOLDER / "report"
     extra = {
         "verify_report": str(report.resolve()),
@@ -120,7 +177,7 @@ def run() -> int:
     verified = play("playbooks/verify.yml", [*arguments, "-e", json.dumps(extra)], log=log)
     need(verified.code == 0, f"a promise does not hold; see {report / 'index.html'}", log)
 
-    heading("5/6 lock yourself out: sshd is told to admit a group that nobody is in")
+    heading(5, "lock yourself out: sshd is told to admit a group that nobody is in")
     attack = play("molecule/shared/lockout.yml", arguments, log=log)
     need(attack.code != 0, "the lock-out was not noticed", log)
     # Any other failure would look the same from here: the host itself must have said that it went back.
@@ -130,7 +187,11 @@ def run() -> int:
     need(answer.returncode == 0, f"the host did not come back: {answer.stderr.strip()}", log)
     progress.say(f"  {answer.stdout.strip()}: the host has put itself back")
 
-    heading("6/6 one more run finds nothing to repair")
+    show_services(arguments, log)
+    show_patch(arguments, log)
+    show_backup(arguments, log)
+
+    heading(STEPS, "one more run finds nothing to repair")
     last = play("playbooks/site.yml", arguments, log=log, show=False)
     need(last.code == 0 and last.changed == 0, f"the last run changed or failed:\n{last.text[-2000:]}", log)
     print(
