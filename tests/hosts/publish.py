@@ -81,8 +81,9 @@ def main() -> None:
         for package in order["packages"]:
             build(package, folder)
         index(folder, order["release"])
-    for old in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]:
-        old.unlink(missing_ok=True)
+    for old in Path("/etc/apt/sources.list.d").glob("*"):
+        old.unlink()
+    Path("/etc/apt/sources.list").write_text("")
     sources = [f"deb [signed-by={KEYRING}] file:{folder} ./\n" for folder in sorted(ROOT.iterdir())]
     Path("/etc/apt/sources.list.d").mkdir(exist_ok=True)
     Path("/etc/apt/sources.list.d/sample.list").write_text("".join(sources))

@@ -27,7 +27,7 @@ BROKEN = "unusable"
 SERVICE = f"""[Service]
 ExecStart=/usr/bin/python3 -c "import mmap, sys, time; f = open('{LIBRARY}', 'rb'); \\
     m = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ); f.close(); \\
-    sys.exit('this library is {BROKEN}') if b'{BROKEN}' in m else time.sleep(3600)"
+    sys.exit('this library is {BROKEN}') if m.find(b'{BROKEN}') >= 0 else time.sleep(3600)"
 """
 
 

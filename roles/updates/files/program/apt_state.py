@@ -78,9 +78,11 @@ def broken() -> list[str]:
     if audit:
         found.append(f"dpkg --audit complains: {' '.join(audit.split())[:300]}")
     # Without a lock: another apt may be at work, and nothing is changed here.
-    code, text = run("apt-get", "-qq", "-o", "Debug::NoLocking=1", "check", seconds=120)
+    code, text = run("apt-get", "-q", "-o", "Debug::NoLocking=1", "check", seconds=120)
     if code:
-        found.append(f"broken dependencies: {' '.join(text.split())[:300]}; mend with `apt-get -f install`")
+        named = [" ".join(line.split()) for line in text.splitlines() if line.startswith(" ")]
+        what = ", ".join(named) or text.splitlines()[-1]
+        found.append(f"broken dependencies: {what[:300]}; mend with `apt-get -f install`")
     return found
 
 

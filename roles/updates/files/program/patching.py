@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -9,7 +10,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apt_state
 import changelogs
@@ -18,11 +19,16 @@ import old_libraries
 import reboot_need
 from commands import LOCK_WAIT, Problem, must, run
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]+$")
 POLICY = re.compile(r"^  (Installed|Candidate): (\S+)$", re.MULTILINE)
 # What a dry run of unattended-upgrades would give to dpkg. apt's own candidate may be another version: one of a source
 # whose updates are not installed unattended.
 UNPACKS = re.compile(r"^/usr/bin/dpkg .*--unpack .*?(/\S+\.deb)\s*$", re.MULTILINE)
+# Told to be the time of the last unattended upgrade; a dry run sets it, too.
+STAMP = "/var/lib/apt/periodic/unattended-upgrades-stamp"
 INSTALL_SECONDS = 3600
 LOCK_SECONDS = 300
 
@@ -46,7 +52,8 @@ class Pending:
 def pending(package: str) -> list[Pending]:
     """What would be installed: one package, or without a name what unattended-upgrades itself chooses."""
     if not package:
-        text = must("unattended-upgrade", "--dry-run", "--verbose", seconds=INSTALL_SECONDS)
+        with _same_time(STAMP):
+            text = must("unattended-upgrade", "--dry-run", "--verbose", seconds=INSTALL_SECONDS)
         return [_of(deb) for deb in sorted(set(UNPACKS.findall(text)))]
     if not NAME.match(package):
         raise Problem(f"{package!r} is no name of a package")
@@ -59,6 +66,19 @@ def pending(package: str) -> list[Pending]:
         fetch = f"cd {folder} && exec apt-get -q download '{package}={candidate}'"
         must("sh", "-c", fetch, seconds=INSTALL_SECONDS)
         return [_of(deb) for deb in glob.glob(f"{folder}/*.deb")]
+
+
+@contextlib.contextmanager
+def _same_time(path: str) -> Iterator[None]:
+    """Leave a file's time as it is, or the file not there."""
+    before = os.stat(path).st_mtime if os.path.exists(path) else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.utime(path, (before, before))
+        elif os.path.exists(path):
+            os.unlink(path)
 
 
 def _of(deb: str) -> Pending:
