@@ -123,7 +123,7 @@ def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
     assert TOKEN["token"] not in first.text
     again = mine.play(SITE)
     assert again.changed == 0, again.text[-3000:]
-    calls = (tmp_path / "calls").read_text()
+    calls = (tmp_path / "calls").read_text(encoding="utf-8")
     print(f"remote calls: {calls}")
     assert ask(mine) in instance(mine, "shop-web")
 

@@ -173,7 +173,7 @@ class Service:
                 door.settimeout(3)
                 door.connect(place)
                 door.sendall(f"GET {part['health']} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-                words = door.recv(1024).decode(errors="replace").split()
+                words = door.makefile("rb").read(100_000).decode(errors="replace").split()
         except OSError as error:
             return error.strerror or str(error)
         return words[1] if len(words) > 1 else "no HTTP"
