@@ -105,10 +105,12 @@ def end(units: set[str]) -> None:
     if not units:
         return
     systemctl("stop", *sorted(units))
-    for unit in units:
-        for link in glob.glob(f"{UNITS}/*.wants/{glob.escape(unit)}"):
-            os.unlink(link)
+    links = [link for unit in units for link in glob.glob(f"{UNITS}/*.wants/{glob.escape(unit)}")]
+    for link in links:
+        os.unlink(link)
     systemctl("reset-failed", *sorted(units))
+    if links:
+        systemctl("daemon-reload")  # or systemd remembers units for the sake of links that are gone
 
 
 class Service:
