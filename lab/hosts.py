@@ -390,10 +390,14 @@ def _public(v4: str, v6: str, families: Sequence[int]) -> tuple[str, str]:
 
 
 def _init(families: Sequence[int]) -> list[str]:
-    """Return what a host boots: systemd, before which the addresses of a family that it shall not have are removed."""
+    """Return what a host boots: systemd, before which the addresses of a family that it shall not have are removed.
+
+    On a machine of its own systemd shares its mounts with what it starts. In a container it leaves that to the engine,
+    which does not, and the credentials of services would reach nobody.
+    """
     gone = [family for family in FAMILIES if family not in families]
     flush = "".join(f"ip -{family} address flush dev eth0; " for family in gone)
-    return ["sh", "-c", f"{flush}exec /sbin/init"] if gone else ["/sbin/init"]
+    return ["sh", "-c", f"{flush}mount --make-rshared / && exec /sbin/init"]
 
 
 def _routed(network: ipaddress.IPv4Network) -> bool:

@@ -105,10 +105,12 @@ def end(units: set[str]) -> None:
     if not units:
         return
     systemctl("stop", *sorted(units))
-    for unit in units:
-        for link in glob.glob(f"{UNITS}/*.wants/{glob.escape(unit)}"):
-            os.unlink(link)
+    links = [link for unit in units for link in glob.glob(f"{UNITS}/*.wants/{glob.escape(unit)}")]
+    for link in links:
+        os.unlink(link)
     systemctl("reset-failed", *sorted(units))
+    if links:
+        systemctl("daemon-reload")  # or systemd remembers units for the sake of links that are gone
 
 
 class Service:
@@ -173,7 +175,7 @@ class Service:
                 door.settimeout(3)
                 door.connect(place)
                 door.sendall(f"GET {part['health']} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-                words = door.recv(1024).decode(errors="replace").split()
+                words = door.makefile("rb").read(100_000).decode(errors="replace").split()
         except OSError as error:
             return error.strerror or str(error)
         return words[1] if len(words) > 1 else "no HTTP"
