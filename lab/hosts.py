@@ -390,10 +390,14 @@ def _public(v4: str, v6: str, families: Sequence[int]) -> tuple[str, str]:
 
 
 def _init(families: Sequence[int]) -> list[str]:
-    """Return what a host boots: systemd, before which the addresses of a family that it shall not have are removed."""
+    """Return what a host boots: systemd, before which the addresses of a family that it shall not have are removed.
+
+    Mounts are shared as systemd shares them on any host that is no container: without that a unit's credentials, which
+    are mounted in a namespace, never arrive.
+    """
     gone = [family for family in FAMILIES if family not in families]
     flush = "".join(f"ip -{family} address flush dev eth0; " for family in gone)
-    return ["sh", "-c", f"{flush}exec /sbin/init"] if gone else ["/sbin/init"]
+    return ["sh", "-c", f"mount --make-rshared /; {flush}exec /sbin/init"]
 
 
 def _routed(network: ipaddress.IPv4Network) -> bool:
