@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SITE = "playbooks/site.yml"
 OVER_TO_THE_SOCKET = "systemctl disable --now ssh.service; systemctl enable --now ssh.socket"
 UNITS = "systemctl is-active ssh.service ssh.socket; systemctl is-enabled ssh.service ssh.socket"
-# What systemd, dbus and a login's own record write all the time.
-UNRELATED = "/var/lib/(systemd|private|wtmpdb|lastlog|dbus|chrony)"
+# What systemd, dbus, a login's own record and the health check write all the time.
+UNRELATED = "/var/lib/(systemd|private|wtmpdb|lastlog|dbus|chrony|holdfast/health)"
 MARK = "touch /run/mark; sleep 0.05"
 TOUCHED = (
     "find /etc /usr /opt /root /home /var/lib /var/spool -xdev -cnewer /run/mark ! -type d"

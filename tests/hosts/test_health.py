@@ -27,7 +27,8 @@ UPGRADES = (
 
 def look(target: Target) -> tuple[str, dict[tuple[str, str], dict[str, Any]]]:
     """Let the host look at itself; return the unit's result and the findings by check and subject."""
-    target.sh("systemctl start holdfast-health.service", check=False)
+    # Started more often than five times in ten seconds a unit is refused.
+    target.sh("systemctl reset-failed holdfast-health.service; systemctl start holdfast-health.service", check=False)
     result = target.sh("systemctl show -p Result --value holdfast-health.service").strip()
     found = json.loads(target.sh(f"cat {RESULT}"))["findings"]
     return result, {(one["check"], one["subject"]): one for one in found}

@@ -372,7 +372,8 @@ def restore(order: dict[str, Any], path: str, to: str, snapshot: str, *, only_li
             f"snapshot {found['short_id']} of {found['time'][:16]} has no {path}; it has {', '.join(found['paths'])}"
         )
     size = sum(node.get("size", 0) for node in nodes if node["type"] == "file")
-    what = f"{len(nodes)} entries, {size} bytes, of snapshot {found['short_id']} of {found['time'][:16]}"
+    count = f"{len(nodes)} entries" if len(nodes) > 1 else "1 entry"
+    what = f"{count}, {size} bytes, of snapshot {found['short_id']} of {found['time'][:16]}"
     if only_list:
         print(f"would restore {what} to {to}{path}")
         shown = [f"{node['uid']}:{node['gid']} {node.get('size', 0)} {node['path']}" for node in nodes]
