@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 DECLARED, UNDECLARED = 8080, 8082
-TABLE = "/etc/holdfast/firewall.nft"
+TABLE, LOADER = "/etc/holdfast/firewall.nft", "/etc/holdfast/load-firewall"
 # A container has /proc/sys read-only, and Docker's bridge needs its IPv6 settings; a VPS is not so.
 DOCKER = """
 set -e
@@ -70,9 +70,9 @@ def host(lab: Lab, release: str) -> Iterator[LabHost]:
     table = render(
         "firewall", "firewall.nft.j2", firewall_rules=rules, firewall_forwards="docker", firewall__ssh_ports=[22]
     )
-    unit = render("firewall", "holdfast-firewall.service.j2")
-    for path, text in ((TABLE, table), ("/etc/systemd/system/holdfast-firewall.service", unit)):
-        made.exec(["install", "-D", "-m", "0600", "/dev/stdin", path], stdin=text.encode())
+    unit, loader = (render("firewall", f"{name}.j2") for name in ("holdfast-firewall.service", "load-firewall.sh"))
+    for path, text in ((TABLE, table), (LOADER, loader), ("/etc/systemd/system/holdfast-firewall.service", unit)):
+        made.exec(["install", "-D", "-m", "0700", "/dev/stdin", path], stdin=text.encode())
     made.exec(["nft", "add", "table", "inet", "foreign"])
     made.exec(["systemctl", "enable", "--now", "holdfast-firewall.service"])
     yield made
