@@ -398,12 +398,6 @@ def _init(families: Sequence[int]) -> list[str]:
     gone = [family for family in FAMILIES if family not in families]
     flush = "".join(f"ip -{family} address flush dev eth0; " for family in gone)
     return ["sh", "-c", f"{flush}mount --make-rshared / && exec /sbin/init"]
-    Mounts are shared as systemd shares them on any host that is no container: without that a unit's credentials, which
-    are mounted in a namespace, never arrive.
-    """
-    gone = [family for family in FAMILIES if family not in families]
-    flush = "".join(f"ip -{family} address flush dev eth0; " for family in gone)
-    return ["sh", "-c", f"mount --make-rshared /; {flush}exec /sbin/init"]
 
 
 def _routed(network: ipaddress.IPv4Network) -> bool:
