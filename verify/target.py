@@ -58,14 +58,13 @@ class Target:
                     "nobody",
                 ]
                 try:
-                    params = {"users": users, "kernel": sorted(self.expected.kernel)}
-                    self._facts = self.backend.call("inside", params)
                     self._facts = self.backend.call(
                         "inside",
                         {
                             "users": users,
                             "services": [one["name"] for one in self.expected.services],
                             "port": self.expected.port,
+                            "kernel": sorted(self.expected.kernel),
                         },
                     )
                 except RemoteError as error:
