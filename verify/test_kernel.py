@@ -1,4 +1,4 @@
-"""The kernel tells nobody about itself, believes no stranger's route, dumps no memory and loads no odd code."""
+"""The kernel tells nobody about itself, believes no stranger's route, loads no odd code, and notes who changes what."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from verify.target import Target
 
 UNUSED: Final = ("dccp", "sctp", "rds", "tipc", "cramfs", "freevxfs", "jffs2", "hfs", "hfsplus", "udf", "firewire_core")
+AUDITED: Final = ("logins", "sudo", "identity", "time", "modules", "holdfast")
 
 
 def test_settings_now(target: Target) -> None:
@@ -52,3 +53,14 @@ def test_unused_modules(target: Target) -> None:
     if not ground["container"]:  # its list of modules is that of the machine under it
         problems += [f"{name} is loaded; it goes with the next start" for name in UNUSED if name in ground["modules"]]
     empty(problems, "modules that nobody uses")
+
+
+def test_audit(target: Target) -> None:
+    """The kernel notes who logs in, who changes accounts and rights, and who touches what keeps the host as it is."""
+    ground = target.inside()["ground"]
+    if ground["container"]:
+        not_applicable("this host is a container: the audit log is its kernel's, which is another's")
+    state, rules = ground["audit"]
+    assert re.search(r"(?m)^enabled [12]", state), "the kernel does not audit: run `auditctl -e 1`"
+    missing = [key for key in AUDITED if not re.search(rf"(-k |key=){key}\b", rules)]
+    empty([f"nothing is noted under {key}: run `augenrules --load`" for key in missing], "audit rules are not in force")
