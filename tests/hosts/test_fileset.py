@@ -105,5 +105,5 @@ def test_killed_at(target: Target, tmp_path: Path, step: str) -> None:
     assert put(target, sample("echo"), tmp_path).changed
     assert handled(target) >= 1
     assert target.sh("cat /etc/sample.d/new/one.conf").strip() == "echo"
-    assert target.sh("find /etc -name '.*guard-*'; ls /var/lib/holdfast/sets").split() == ["sample.json"]
+    assert target.sh("find /etc -name '.*guard-*'; cd /var/lib/holdfast/sets; ls sample*").split() == ["sample.json"]
     assert not put(target, sample("echo"), tmp_path).changed
