@@ -20,12 +20,13 @@ from lab.progress import LabError, progress
 FOLDER = Path(".holdfast/demo")
 HOST = "demo"
 STEPS = 9
-# The second of two small services. It declares nobody who may connect to it, and no connection of its own.
+# The second of two small services: others may connect to it, but the first declares no connection.
 QUOTES: dict[str, Any] = {
     "name": "quotes",
     "on": ["web"],
     "release": {"path": str(inventory.SAMPLE)},
     "run": {"web": {"exec": "serve", "port": 8010, "health": {"path": "/healthz"}}},
+    "listen": [{"port": 8010, "from": ["web"]}],
 }
 POLICY: dict[str, Any] = {**inventory.DEFAULT_POLICY, "backup": {"repository": {"url": "/var/backups/holdfast"}}}
 STATE = "/srv/notes/shared"

@@ -31,15 +31,12 @@ for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ'
 """
 SAMPLER = f"import time\nwhile True:\n    exec({PROCESSES!r})\n    time.sleep(0.1)\n"
 # Whatever lies on the host and is not where secrets belong, whoever may read it; and what everybody may read.
-# Whatever lies on the host and is not the shadow file or a service's secret in its place, whoever may read it; and what
-# everybody may read.
 KEPT = r"""
 cd /
 journalctl --no-pager -o export -a 2>/dev/null
 find var/log tmp var/tmp root/.ansible home var/lib/holdfast var/spool etc run usr/local -xdev -type f \
     ! -path 'etc/shadow*' ! -path 'etc/holdfast/secrets/*' \
     ! -path 'var/lib/holdfast/guard/*/shadow*' -size -4096k -exec cat {} + 2>/dev/null
-    ! -path 'etc/shadow*' ! -path 'etc/holdfast/secrets/*' ! -path 'var/lib/holdfast/guard/*/shadow*' -size -4096k -exec cat {} + 2>/dev/null
 find . -xdev -perm -o+r -type f -newer etc/machine-id -size -4096k ! -path './proc/*' ! -path './sys/*' \
     ! -path './usr/*' -exec cat {} + 2>/dev/null
 true
