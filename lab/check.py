@@ -39,6 +39,14 @@ APART = {
     "test_guard_faults.py": "guard",
     "test_lockout.py": "guard",
     "test_drift.py": "guard",
+    "test_base.py": "whole host",
+    "test_updates.py": "whole host",
+    "test_services.py": "whole host",
+    "test_egress.py": "whole host",
+    "test_backup.py": "whole host",
+    "test_health.py": "whole host",
+    "test_fileset.py": "whole host",
+    "test_adopt.py": "whole host",
 }
 COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
 FAILURE = re.compile(r"(FAILED|ERROR) \S+::")
