@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from .starts import Witness, own
+from .starts import SITE, Witness, edit, own
 
 if TYPE_CHECKING:
     from .conftest import Target
@@ -150,7 +152,9 @@ def test_what_keeps_a_host_from_its_updates(host: Target) -> None:
     host.sh(f"systemctl start {CHECK}")
     host.sh("apt-mark hold sample-secure")
     assert "held packages get no security updates: sample-secure" in told()
-    host.sh("apt-mark unhold sample-secure")
+    host.sh("""sed -i 's/"held": \\[\\]/"held": ["sample-secure"]/' /etc/holdfast/updates.json""")
+    host.sh(f"systemctl start {CHECK}; apt-mark unhold sample-secure")
+    assert host.sh(f"systemctl is-failed {CHECK}", check=False).strip() == "inactive"
 
     host.sh("mkdir -p /var/lib/apt/periodic; touch -d '5 days ago' /var/lib/apt/periodic/upgrade-stamp")
     assert "unattended-upgrades last succeeded 5 days ago; allowed are 3" in told()
@@ -185,11 +189,22 @@ def test_patch(host: Target, tmp_path: Path) -> None:
     assert not listed.changed
     witness.assert_untouched()
 
+    # A run whose controller dies is finished by the host itself.
+    killed = host.start(PATCH)
+    assert eventually(host, "systemctl is-active holdfast-updates-patch", 60)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert eventually(host, "! systemctl is-active holdfast-updates-patch", 60)
+    assert versions(host) == ["1.0", "1.1"]
+    assert process(host) != began
+
+    began = process(host)
+    publish(host, security=[sample("sample-secure", "1.2")])
     done = host.play(PATCH)
-    assert f"installed: sample-secure 1.0 -> 1.1 (available for 5 days; {CVE})" in done.text
+    assert f"installed: sample-secure 1.1 -> 1.2 (available for 5 days; {CVE})" in done.text
     assert "restarted: sample.service" in done.text
     assert "needs no reboot" in done.text
-    assert versions(host) == ["1.0", "1.1"]
+    assert versions(host) == ["1.0", "1.2"]
     assert process(host) != began
     assert LIBRARY not in host.sh(f"{PROGRAM} old-code")
     again = host.play(PATCH)
@@ -205,9 +220,28 @@ def test_patch(host: Target, tmp_path: Path) -> None:
     declared = yaml.safe_load((folder / "host_vars/web1.yml").read_text(encoding="utf-8"))
     declared["host"]["address"] = str(host.host.lab.network()[0][250])
     (folder / "host_vars/web2.yml").write_text(yaml.safe_dump(declared), encoding="utf-8")
-    publish(host, security=[sample("sample-secure", "1.2", BROKEN)], other=[sample("sample-other", "1.2")])
+    publish(host, security=[sample("sample-secure", "1.3", BROKEN)])
     stopped = edited.play(PATCH, "-e", "package=sample-secure", expect=2)
     assert "web1 is not well, and no further host was patched" in stopped.text
     assert f"this library is {BROKEN}" in stopped.text
     assert "web2" not in stopped.text.partition("PLAY [Patch the hosts]")[2]
-    assert versions(host) == ["1.0", "1.2"]
+    assert versions(host) == ["1.0", "1.3"]
+
+
+def test_policy(target: Target, tmp_path: Path) -> None:
+    """What policy says is what apt and systemd do; without a window nothing restarts by itself; nonsense is refused."""
+    edited = own(target, tmp_path)
+    origin = "origin=Elsewhere,codename=${distro_codename}"
+    edit(edited, "group_vars/all/policy.yml", lambda data: data["policy"].update(updates={"origins": [origin]}))
+    edit(edited, "host_vars/web1.yml", lambda data: data["host"].pop("window"))
+    edited.play(SITE)
+    origins = target.sh("apt-config dump | grep Origins-Pattern::").splitlines()
+    assert [line.split('"')[1] for line in origins][1:] == [origin]
+    assert target.sh("systemctl is-enabled holdfast-updates-window.timer", check=False).strip() == "disabled"
+    assert target.sh("systemctl is-active holdfast-updates-window.timer", check=False).strip() == "inactive"
+
+    edit(edited, "group_vars/all/policy.yml", lambda data: data["policy"].update(updates={"every": "now and then"}))
+    refused = edited.play(SITE, expect=2)
+    assert "nothing was changed" in refused.text
+    assert "now and then" in refused.text
+    assert target.sh("systemctl is-active apt-daily-upgrade.timer").strip() == "active"
