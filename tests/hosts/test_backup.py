@@ -223,13 +223,13 @@ def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
 
 def test_it_holds_a_lock(target: Target) -> None:
     """Who restarts things can wait for a backup, as a backup waits for them."""
-    lock = "flock --nonblock /run/holdfast/locks/backup"
-    target.sh(f"systemd-run --quiet --unit=holder {lock} sleep 3; while {lock} true; do sleep 0.1; done")
+    lock = "/run/holdfast/locks/backup"
+    taken = f"for i in $(seq 100); do flock --nonblock {lock} true || exit 0; sleep 0.05; done; exit 1"
+    target.sh(f"systemd-run --quiet --unit=holder flock {lock} sleep 6; {taken}")
     waited = start(target)
     assert "waiting for another backup, check or restore to end" in waited["said"]
     assert waited["ActiveState"] == "inactive"
-    target.sh("systemctl --no-block start holdfast-backup-check.service")
-    target.sh(f"for i in $(seq 100); do {lock} true || exit 0; sleep 0.05; done; exit 1")
+    target.sh(f"systemctl --no-block start holdfast-backup-check.service; {taken}")
 
 
 def test_the_check_finds_damage(target: Target) -> None:
