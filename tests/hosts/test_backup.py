@@ -60,7 +60,7 @@ def restore(target: Target, path: str, to: str, *arguments: str, expect: int = 0
 
 def start(target: Target) -> dict[str, str]:
     """Back up by the unit; return how that ended, and in `said` what it said."""
-    target.sh("rm -f /root/mark; journalctl --rotate; journalctl --vacuum-time=1s")
+    target.sh("journalctl --rotate; journalctl --vacuum-time=1s")
     target.sh("systemctl start holdfast-backup.service", check=False)
     shown = target.sh("systemctl show -p ActiveState,Result,ExecMainStatus holdfast-backup.service")
     said = target.sh("journalctl --sync; journalctl -o cat --no-pager _SYSTEMD_UNIT=holdfast-backup.service")
@@ -111,7 +111,6 @@ def there_and_back(target: Target) -> str:
     refused = target.sh(f"! {program} --path /etc/nowhere --to /var/restore/three 2>&1; ls /var/restore")
     assert "has no /etc/nowhere; it has /etc/ssh" in refused
     assert "three" not in refused.split()
-
     return done.text + back.text
 
 
@@ -202,7 +201,7 @@ def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
         line = next(part for part in first.text.splitlines() if "restrict ssh-ed25519" in part)
         invited = line[line.index("restrict ssh-ed25519") :].strip(" '\",").removesuffix("\\n")
         failed = target.play(BACKUP, expect=2)
-        assert "Permission denied" in failed.text
+        assert "Permission denied" in failed.text, failed.text[-3000:]
         assert "does not know this host yet" in failed.text
 
         script = "cd /home/depot; install -d -m 700 -o depot .ssh; install -m 644 /dev/stdin .ssh/authorized_keys"
@@ -220,6 +219,17 @@ def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
         assert "shows another key than policy.backup.repository.host_key" in failed_now["said"]
     finally:
         server.stop()
+
+
+def test_it_holds_a_lock(target: Target) -> None:
+    """Who restarts things can wait for a backup, as a backup waits for them."""
+    lock = "/run/holdfast/locks/backup"
+    taken = f"for i in $(seq 100); do flock --nonblock {lock} true || exit 0; sleep 0.05; done; exit 1"
+    target.sh(f"systemd-run --quiet --unit=holder flock {lock} sleep 6; {taken}")
+    waited = start(target)
+    assert "waiting for another backup, check or restore to end" in waited["said"]
+    assert waited["ActiveState"] == "inactive"
+    target.sh(f"systemctl --no-block start holdfast-backup-check.service; {taken}")
 
 
 def test_the_check_finds_damage(target: Target) -> None:

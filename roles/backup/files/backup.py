@@ -105,22 +105,37 @@ def alone() -> Iterator[None]:
         yield
 
 
+def secrets() -> str:
+    """Where the secrets lie: handed over by systemd, or for root alone."""
+    return os.environ.get("CREDENTIALS_DIRECTORY", SECRETS)
+
+
+def ssh() -> list[str]:
+    """How the server is reached; ssh's configuration names it `repository`."""
+    return ["ssh", "-F", f"{FOLDER}/ssh_config", "-i", f"{secrets()}/id_ed25519", "repository", "-s", "sftp"]
+
+
+def shut_out() -> str:
+    """Why ssh cannot enter the server; nothing when it can. restic often ends before it has passed on ssh's words."""
+    done = subprocess.run(
+        ssh(), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+    )
+    return done.stderr.strip() if done.returncode else ""
+
+
 def restic(order: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run restic to its end. Neither its arguments nor its environment hold a secret."""
-    secrets = os.environ.get("CREDENTIALS_DIRECTORY", SECRETS)
     own = os.path.isdir(CACHE) and os.access(CACHE, os.W_OK) and os.geteuid() != 0
     options = [f"--cache-dir={CACHE}"] if own else ["--no-cache"]
     if order["server"]:
-        # ssh's configuration names the server `repository`.
-        ssh = f"ssh -F {FOLDER}/ssh_config -i {secrets}/id_ed25519 repository -s sftp"
-        options += ["-o", f"sftp.command={ssh}"]
+        options += ["-o", f"sftp.command={' '.join(ssh())}"]
     environment = {
         "PATH": "/usr/bin:/bin",
         "LC_ALL": "C.UTF-8",
         "HOME": CACHE if own else "/root",
         "TMPDIR": CACHE if own else "/var/tmp",
         "RESTIC_REPOSITORY": order["url"],
-        "RESTIC_PASSWORD_FILE": f"{secrets}/password",
+        "RESTIC_PASSWORD_FILE": f"{secrets()}/password",
     }
     return subprocess.run(
         ["restic", *options, *arguments],
@@ -135,7 +150,7 @@ def fail(order: dict[str, Any], done: subprocess.CompletedProcess[str]) -> NoRet
         AwayError: the server is not there, or does not know this host's key.
         BackupError: anything else.
     """
-    said = done.stderr.strip() or done.stdout.strip()
+    said = (shut_out() if order["server"] else "") or done.stderr.strip() or done.stdout.strip()
     last = "\n".join(said.splitlines()[-5:])
     if "wrong password or no key found" in said:
         raise BackupError(
