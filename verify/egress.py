@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from verify.expected import Entry, Expected
 
 DATABASE_PORTS: Final = {"postgresql": 5432}
+EVERYTHING, HOST_ITSELF, METADATA = "everything", "the host itself", "the cloud's metadata"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -34,13 +35,8 @@ class Reach:
 
     def admits(self, destination: Any, proto: str, port: int) -> bool:
         """Whether the destination of a rule, as nft prints it, is declared."""
-        if isinstance(destination, dict) and "prefix" in destination:
-            destination = f"{destination['prefix']['addr']}/{destination['prefix']['len']}"
-        try:
-            wanted = ipaddress.ip_network(str(destination))
-        except ValueError:
-            return False
-        return any(
+        wanted = _network(destination)
+        return wanted is not None and any(
             wanted.network_address in network and wanted.prefixlen >= network.prefixlen
             for network, one, number in self.networks
             if (one, number) == (proto, port)
@@ -102,17 +98,43 @@ def _led_to(rules: Ruleset, rule: Entry, uid: int) -> str:
 
 def problems(rules: Ruleset, chain: list[Entry], reach: Reach, resolvers: set[int]) -> list[str]:
     """What a service's rules let out undeclared. ``resolvers``: ports of the host's own for services."""
-    found = []
+    found: list[str] = []
+    closed: set[str] = set()
     for rule in chain:
         expr = rule.get("expr") or []
-        if any("accept" in one for one in expr):
-            matches = {name_of(one["match"]["left"]): one["match"]["right"] for one in expr if "match" in one}
+        matches = {name_of(one["match"]["left"]): one["match"]["right"] for one in expr if "match" in one}
+        if _refuses(rules, rule):
+            closed.add(_what(rules, rule, matches))
+        elif any("accept" in one for one in expr):
             if not _fits(rules, rule, matches, reach, resolvers):
                 shown = ", ".join(f"{name} {right}" for name, right in matches.items())
                 found.append(f"lets out {shown or 'everything'}")
-    if not chain or not _refuses(rules, chain[-1]):
+            elif _leaves(matches):
+                found += [f"lets out to {place}" for place in (HOST_ITSELF, METADATA) if place not in closed]
+    if EVERYTHING not in closed:
         found.append("lets out what no rule names")
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _leaves(matches: dict[str, Any]) -> bool:
+    """Whether a rule is about addresses of others."""
+    return bool({str(matches[key]) for key in ("ip daddr", "ip6 daddr") if key in matches} - {"127.0.0.1", "::1"})
+
+
+def _what(rules: Ruleset, rule: Entry, matches: dict[str, Any]) -> str:
+    """What a rule that refuses closes, as far as it matters."""
+    if not matches:
+        return EVERYTHING
+    if matches == {"meta oif": "lo"}:
+        return HOST_ITSELF
+    if matches.keys() == {"ip daddr"} and any(_covers(one) for one in rules.elements(rule, matches["ip daddr"])):
+        return METADATA
+    return ""
+
+
+def _covers(element: Any) -> bool:
+    network = _network(element)
+    return network is not None and ipaddress.ip_address("169.254.169.254") in network
 
 
 def _fits(rules: Ruleset, rule: Entry, matches: dict[str, Any], reach: Reach, resolvers: set[int]) -> bool:
@@ -135,12 +157,20 @@ def _fits(rules: Ruleset, rule: Entry, matches: dict[str, Any], reach: Reach, re
 
 
 def _refuses(rules: Ruleset, rule: Entry) -> bool:
-    """Whether a rule refuses everything, here or in the chain that it leads to."""
+    """Whether a rule refuses what it matches, here or in the chain that it leads to."""
     expr = rule.get("expr") or []
-    if any("match" in one for one in expr):
-        return False
     if any(word in one for one in expr for word in ("drop", "reject")):
         return True
     target = next((one["goto"]["target"] for one in expr if "goto" in one), "")
     below = rules.of(rule["family"], rule["table"], target) if target else []
-    return bool(below) and _refuses(rules, below[-1])
+    return bool(below) and not any("match" in one for one in below[-1]["expr"]) and _refuses(rules, below[-1])
+
+
+def _network(value: Any) -> Network | None:
+    """An address or network as nft prints it; None for anything else."""
+    if isinstance(value, dict) and "prefix" in value:
+        value = f"{value['prefix']['addr']}/{value['prefix']['len']}"
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError:
+        return None

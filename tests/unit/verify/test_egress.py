@@ -28,6 +28,7 @@ HOSTS = {
 }
 ACCEPT: dict[str, Any] = {"accept": None}
 REFUSE: list[dict[str, Any]] = [{"goto": {"target": "refuse"}}]
+PREFIX = {"prefix": {"addr": "169.254.0.0", "len": 16}}
 UID = 990
 
 
@@ -35,6 +36,9 @@ def match(left: str, right: Any) -> dict[str, Any]:
     kind, _, key = left.partition(" ")
     named = {kind: {"key": key}} if kind in ("meta", "ct") else {"payload": {"protocol": kind, "field": key}}
     return {"match": {"op": "==", "left": named, "right": right}}
+
+
+CLOSED = [[match("ip daddr", "@metadata"), *REFUSE], [match("meta oif", "lo"), *REFUSE]]
 
 
 def ruleset(*held_to: list[dict[str, Any]], before: list[list[dict[str, Any]]] | None = None) -> Ruleset:
@@ -47,6 +51,7 @@ def ruleset(*held_to: list[dict[str, Any]], before: list[list[dict[str, Any]]] |
     names = [
         {"set": {**place, "name": "to4", "timeout": 60}},
         {"set": {**place, "name": "fixed", "elem": ["192.0.2.9"]}},
+        {"set": {**place, "name": "metadata", "elem": ["100.100.100.200", PREFIX]}},
     ]
     return Ruleset({"nftables": [base, *names, *rules]})
 
@@ -76,7 +81,7 @@ def judged(*held_to: list[dict[str, Any]]) -> list[str]:
     ],
 )
 def test_what_is_declared_may_be_let_out(rule: list[dict[str, Any]]) -> None:
-    assert judged([*rule, ACCEPT], REFUSE) == []
+    assert judged(*CLOSED, [*rule, ACCEPT], REFUSE) == []
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,13 @@ def test_what_is_declared_may_be_let_out(rule: list[dict[str, Any]]) -> None:
     ],
 )
 def test_what_is_not_declared_may_not(rule: list[dict[str, Any]]) -> None:
-    assert len(judged([*rule, ACCEPT], REFUSE)) == 1
+    assert len(judged(*CLOSED, [*rule, ACCEPT], REFUSE)) == 1
+
+
+def test_the_host_itself_and_metadata_are_closed_before_addresses_are_let_out() -> None:
+    rule = [match("ip daddr", "203.0.113.2"), match("tcp dport", 5432), ACCEPT]
+    assert judged(CLOSED[0], rule, REFUSE) == ["lets out to the host itself"]
+    assert judged(rule, *CLOSED, REFUSE) == ["lets out to the host itself", "lets out to the cloud's metadata"]
 
 
 def test_what_no_rule_names_is_refused() -> None:
