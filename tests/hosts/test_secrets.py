@@ -34,7 +34,8 @@ KEPT = r"""
 cd /
 journalctl --no-pager -o export -a 2>/dev/null
 find var/log tmp var/tmp root/.ansible home var/lib/holdfast var/spool etc run usr/local -xdev -type f \
-    ! -path 'etc/shadow*' ! -path 'etc/holdfast/secrets/*' ! -path 'var/lib/holdfast/guard/*/shadow*' -size -4096k -exec cat {} + 2>/dev/null
+    ! -path 'etc/shadow*' ! -path 'etc/holdfast/secrets/*' \
+    ! -path 'var/lib/holdfast/guard/*/shadow*' -size -4096k -exec cat {} + 2>/dev/null
 find . -xdev -perm -o+r -type f -newer etc/machine-id -size -4096k ! -path './proc/*' ! -path './sys/*' \
     ! -path './usr/*' -exec cat {} + 2>/dev/null
 true
