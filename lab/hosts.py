@@ -393,8 +393,8 @@ def _init(families: Sequence[int]) -> list[str]:
     """Return what a host boots: systemd, before which the addresses of a family that it shall not have are removed.
 
     On a machine of its own systemd shares its mounts with what it starts. In a container it leaves that to the engine,
-    which does not, and the credentials of services would reach nobody. What an engine mounts as the file with the host's
-    name could not be replaced.
+    which does not, and the credentials of services would reach nobody. What an engine mounts as the file with the name
+    of the host could not be replaced.
     """
     gone = [family for family in FAMILIES if family not in families]
     flush = "".join(f"ip -{family} address flush dev eth0; " for family in gone)
