@@ -34,10 +34,11 @@ EVERYBODY = {4: "0.0.0.0", 6: "[::]"}
 @pytest.fixture(scope="session")
 def provisioned(lab: Lab, release: str) -> str:
     """A bare host with the packages that a run would install: a mirror may be out of reach over one family."""
-    defaults = yaml.safe_load((ROOT / "roles/contact/defaults/main.yml").read_text(encoding="utf-8"))
+    wiring = yaml.safe_load((ROOT / "playbooks/group_vars/all/derived.yml").read_text(encoding="utf-8"))
+    packages = [*wiring["holdfast_packages"], wiring["holdfast_time_services"][0]]
     host = lab.start(HOST, release)
     try:
-        words = ["apt-get", "-qy", "--no-install-recommends", "install", *defaults["contact_packages"]]
+        words = ["apt-get", "-qy", "--no-install-recommends", "install", *packages]
         host.exec(["apt-get", "-q", "update"], timeout=120)
         host.exec(["env", "DEBIAN_FRONTEND=noninteractive", *words], timeout=300)
         return host.commit(f"provisioned-{lab.name}")
