@@ -31,11 +31,11 @@ METADATA = "169.254.169.254"
 MAX_CONNECTIONS = 250
 TIME_SERVICES = ["systemd-timesyncd.service", "chrony.service", "ntpsec.service", "openntpd.service"]
 CONNECT = """
-import socket, sys
+import errno, socket, sys
 try:
     socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()
 except OSError as error:
-    print(type(error).__name__)
+    print(errno.errorcode.get(error.errno, type(error).__name__))
 else:
     print("connected")
 """
