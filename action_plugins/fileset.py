@@ -6,44 +6,16 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-# As guard_stage's: plugins cannot import each other.
-FILE = {
-    "path": {"type": "path", "required": True},
-    "template": {"type": "str"},
-    "content": {"type": "str"},
-    "from_host": {"type": "path"},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "mode": {"type": "str", "default": "0644"},
-    "vars": {"type": "dict", "default": {}},
-    "secret": {"type": "bool", "default": False},
-}
-UNIT = {
-    "name": {"type": "str", "required": True},
-    "enabled": {"type": "bool"},
-    "active": {"type": "bool"},
-    "masked": {"type": "bool"},
-}
 HANDLER = {
     "paths": {"type": "list", "elements": "str", "required": True},
     "argv": {"type": "list", "elements": "str", "required": True},
 }
-SPEC = {
-    "concern": {"type": "str", "required": True},
-    "files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": FILE,
-        "mutually_exclusive": [("template", "content", "from_host")],
-        "required_one_of": [("template", "content", "from_host")],
-    },
-    "prune": {"type": "list", "elements": "path", "default": []},
-    "validate": {"type": "list", "elements": "list", "default": []},
+# The rest is as guard_stage takes it.
+OWN = {
     "handlers": {"type": "list", "elements": "dict", "default": [], "options": HANDLER},
-    "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
     "look_for": {"type": "list", "elements": "path", "default": []},
 }
+SHARED = ("concern", "files", "prune", "validate", "units")
 
 
 class ActionModule(ActionBase):
@@ -56,8 +28,8 @@ class ActionModule(ActionBase):
         """Return what the program on the host did, or would do."""
         variables: dict[str, Any] = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
-        _spec, args = self.validate_argument_spec(SPEC)
         stage, commit = self._helper("guard_stage"), self._helper("guard_commit")
+        _spec, args = self.validate_argument_spec({**{name: stage.spec[name] for name in SHARED}, **OWN})
         order = {
             **args,
             "files": [stage.entry(entry, variables) for entry in args["files"]],

@@ -51,6 +51,8 @@ class ActionModule(ActionBase):
 
     _supports_check_mode = True
     _supports_async = False
+    # For another action plugin that renders files with this one: plugins cannot import each other.
+    spec = SPEC
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the staged concerns as the fact ``guard_staged``, this one replaced."""
