@@ -17,7 +17,7 @@ from lab.hosts import Lab
 from lab.play import ROOT, play
 from lab.progress import LabError, progress
 
-MOST_CALLS, MOST_PINGS, MOST_SCALING = 20, 8.0, 3.0
+MOST_CALLS, MOST_PINGS, MOST_SCALING = 40, 15.0, 3.0
 HOSTS = 8
 REPEATS = 3
 PAGE = Path("docs/bench.md")

@@ -192,7 +192,7 @@ def test_the_bench_page_names_the_bounds() -> None:
     values = {"calls": 5, "pings": 3.25, "scaling": 2, "ping": 1, "one": 3.25, "eight": 6.5, "first": 30}
     text = bench.page({"trixie": values}, datetime.date(2026, 11, 24))
     assert "2026-11-24" in text
-    assert "20 calls, 8 pings, 3 times" in text
+    assert "40 calls, 15 pings, 3 times" in text
     assert "| trixie | 5 | 3.2 | 2.0 |" in text
 
 
