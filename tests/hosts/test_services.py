@@ -183,7 +183,9 @@ def test_a_change_of_release(target: Target, tmp_path: Path) -> None:
     for name in ("notes", "shop"):
         program = tmp_path / name / "serve"
         program.write_text("#!/bin/sh\necho the database is not there >&2\nexit 3\n")
+    mine.sh("useradd --shell /bin/bash mallory; systemd-run --quiet --collect --uid=mallory --unit=mallory sleep 600")
     broken = mine.play(SITE, expect=2)
+    assert mine.sh("pgrep -u mallory || true") == "", "what fails to start kept somebody in"
     said = " ".join(broken.text.split())
     assert "the database is not there" in said, broken.text[-3000:]
     assert "everything was put back" in said
