@@ -141,7 +141,8 @@ def show_backup(arguments: list[str], log: Path) -> None:
     need(written.code == 0, f"the service could not write:\n{written.text[-1500:]}", log)
     saved = play("playbooks/backup.yml", arguments, log=log, show=False)
     need(saved.code == 0, f"the backup failed:\n{saved.text[-1500:]}", log)
-    login(f"sudo rm -r {STATE}/note {RESTORED}")
+    lost = login(f"sudo rm -rf {STATE}/note {RESTORED} && sudo test ! -e {STATE}/note")
+    need(lost.returncode == 0, f"the file could not be deleted: {lost.stderr.strip()}", log)
     wanted = {"path": f"{STATE}/note", "to": RESTORED}
     back = play("playbooks/restore.yml", [*arguments, "-e", json.dumps(wanted)], log=log, show=False)
     need(back.code == 0, f"the restore failed:\n{back.text[-1500:]}", log)
