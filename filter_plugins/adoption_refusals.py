@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Ports of clients that open a socket to hear their own answers: DHCP (IPv4, IPv6), mDNS and LLMNR on the local link.
-CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
-
 
 def adoption_refusals(
     cat: Any, host: str, survey: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]
@@ -25,9 +22,7 @@ def adoption_refusals(
     opened = {(rule["proto"], rule["port"]) for rule in rules} | {("tcp", declared["ssh"]["port"])}
     for listener in survey["listeners"]:
         port = (listener["proto"], listener["port"])
-        # systemd holds sshd's port where ssh.socket is used. A port change is the guard's: it opens both first.
-        sshd = listener["program"] in {"sshd", "systemd"} and listener["port"] in survey["ssh_ports"]
-        if port in opened or port in CLIENTS or sshd:
+        if port in opened:  # sshd's is not among them: a port change is the guard's, it opens both first
             continue
         by = (
             f"{listener['program'] or 'a program of the kernel'}{' as ' + listener['user'] if listener['user'] else ''}"
@@ -46,7 +41,9 @@ def adoption_refusals(
     kept |= {declared["ssh"]["first_user"], declared["console"], "root"}
     for account in survey["accounts"]:
         if account["name"] not in kept and account["shell"]:
-            found.setdefault(f"account {account['name']}", f"would close and delete the account {account['name']}")
+            found.setdefault(
+                f"account {account['name']}", f"would close the account {account['name']} and end its sessions"
+            )
     accepted = set(declared["accept"])
     return [{"what": found[entry], "accept": entry} for entry in sorted(found) if entry not in accepted]
 

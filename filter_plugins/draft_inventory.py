@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # As preflight's key_mistakes refuses them: too weak for a key that opens a host.
 WEAK = {"ssh-dss"}
 RSA_BITS = 3072
-CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
 DAYS = 90
 
 
@@ -86,10 +85,6 @@ def services_of(surveys: Mapping[str, Any]) -> list[dict[str, Any]]:
     services: dict[str, dict[str, Any]] = {}
     for host, survey in sorted(surveys.items()):
         for listener in survey["listeners"]:
-            port = (listener["proto"], listener["port"])
-            sshd = listener["program"] in {"sshd", "systemd"} and listener["port"] in survey["ssh_ports"]
-            if port in CLIENTS or sshd:
-                continue
             unit = re.sub(r"\.(service|scope)$", "", listener["unit"]).split("@")[0]
             name = plain_name(unit or listener["program"], f"port-{listener['port']}")
             service = services.setdefault(name, {"name": name, "on": [], "listen": []})

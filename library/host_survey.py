@@ -24,7 +24,7 @@ hostname: {description: The host's own name., type: str, returned: always}
 listeners:
   description: >-
     Sockets that accept from other machines, as C(proto) (tcp, udp), C(address), C(port), C(program), C(user) and
-    C(unit) (empty where they could not be told).
+    C(unit) (empty where they could not be told). sshd's own and those of mere clients are left out.
   type: list
   elements: dict
   returned: always
@@ -66,6 +66,8 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
+# Ports of clients that open a socket to hear their own answers: DHCP (IPv4, IPv6), mDNS and LLMNR on the local link.
+CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
 KEY = re.compile(r"(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s+(.*))?$")
 NO_SHELLS = ("nologin", "false", "sync")
 ADMIN_GROUPS = ("sudo", "admin", "wheel")
@@ -98,8 +100,8 @@ def owner_of(pid: int) -> tuple[str, str]:
     return user, units[-1] if units else ""
 
 
-def listeners(text: str) -> list[dict[str, object]]:
-    """Return the sockets of ``ss -Hltunp`` that others could reach."""
+def listeners(text: str, ssh_ports: list[int]) -> list[dict[str, object]]:
+    """Return the sockets of ``ss -Hltunp`` that others could reach, besides sshd's on its ports and clients' own."""
     found = []
     for line in text.splitlines():
         words = line.split()
@@ -113,6 +115,11 @@ def listeners(text: str) -> list[dict[str, object]]:
         except ValueError:
             continue
         process = re.search(r'"([^"]+)",pid=(\d+)', line)
+        # systemd holds sshd's port where ssh.socket is used.
+        if int(port) in ssh_ports and process and process[1] in {"sshd", "systemd"}:
+            continue
+        if (words[0], int(port)) in CLIENTS:
+            continue
         user, unit = owner_of(int(process[2])) if process else ("", "")
         found.append(
             {
@@ -205,7 +212,7 @@ def main() -> None:
     """Look and tell."""
     module = AnsibleModule({}, supports_check_mode=True)
     effective = output("/usr/sbin/sshd", "-T")
-    ports = [int(word) for word in re.findall(r"(?m)^port (\d+)$", effective)]
+    ports = sorted({int(word) for word in re.findall(r"(?m)^port (\d+)$", effective)}) or [22]
     patterns = re.search(r"(?m)^authorizedkeysfile (.+)$", effective)
     rules = "\n".join(map(read, ["/etc/sudoers", *glob.glob("/etc/sudoers.d/*")]))
     accounts = people()
@@ -213,7 +220,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         hostname=os.uname().nodename,
-        listeners=listeners(output("ss", "-Hltunp")),
+        listeners=listeners(output("ss", "-Hltunp"), ports),
         keys=keys(accounts, (patterns[1] if patterns else ".ssh/authorized_keys").split()),
         accounts=[
             {
@@ -225,7 +232,7 @@ def main() -> None:
             }
             for account in accounts
         ],
-        ssh_ports=sorted(set(ports)) or [22],
+        ssh_ports=ports,
         networks=networks(),
         docker=os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
         wireguard=any("DEVTYPE=wireguard" in read(path) for path in glob.glob("/sys/class/net/*/uevent")),

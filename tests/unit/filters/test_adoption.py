@@ -8,11 +8,19 @@ from typing import Any
 
 import yaml
 
+from library.host_survey import listeners
 from tests.unit.filters.support import FILTERS, SCHEMA, TODAY, ed25519, good, rsa
 
 PORT = {"proto": "tcp", "address": "0.0.0.0", "port": 9100, "program": "node", "user": "node", "unit": "node.service"}
-SSHD = {"proto": "tcp", "address": "::", "port": 22, "program": "sshd", "user": "root", "unit": "ssh.service"}
-LEASE = {"proto": "udp", "address": "192.0.2.1", "port": 68, "program": "dhclient", "user": "root", "unit": ""}
+# What ss shows of sshd, of ssh.socket, of a DHCP client, of a program, and of one on loopback.
+SHOWN = """
+tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=0,fd=3))
+tcp LISTEN 0 128 [::]:22 [::]:* users:(("systemd",pid=0,fd=3))
+udp UNCONN 0 0 192.0.2.1%eth0:68 0.0.0.0:* users:(("dhclient",pid=0,fd=6))
+tcp LISTEN 0 5 *:9100 *:* users:(("node",pid=0,fd=4))
+tcp LISTEN 0 5 127.0.0.1:9101 0.0.0.0:* users:(("node",pid=0,fd=5))
+tcp LISTEN 0 5 0.0.0.0:2222 0.0.0.0:* users:(("python3",pid=0,fd=5))
+"""
 
 
 def fingerprint(blob: str) -> str:
@@ -43,7 +51,7 @@ def survey(**changes: Any) -> dict[str, Any]:
     """Return what a fresh host shows."""
     return {
         "hostname": "old.example.org",
-        "listeners": [SSHD, LEASE],
+        "listeners": [],
         "keys": [],
         "accounts": [account("root", "nopasswd")],
         "ssh_ports": [22],
@@ -64,6 +72,11 @@ def refused(found: dict[str, Any], accept: list[str] | None = None) -> list[str]
     return [entry["accept"] for entry in FILTERS["adoption_refusals"](cat, "web1", found, rules)]
 
 
+def test_sshd_and_clients_are_no_listeners_of_the_survey() -> None:
+    found = [(one["proto"], one["port"], one["program"]) for one in listeners(SHOWN, [22, 2222])]
+    assert found == [("tcp", 9100, "node"), ("tcp", 2222, "python3")]
+
+
 def test_a_fresh_host_asks_for_nothing() -> None:
     assert refused(survey()) == []
     assert refused(survey(keys=[key(good()["people"][0]["keys"][0]["key"], "root", "the provider's copy")])) == []
@@ -71,7 +84,7 @@ def test_a_fresh_host_asks_for_nothing() -> None:
 
 def test_what_is_in_use_is_asked_for_until_it_is_accepted() -> None:
     found = survey(
-        listeners=[SSHD, PORT, {**PORT, "address": "::"}],
+        listeners=[PORT, {**PORT, "address": "::"}],
         keys=[key(ed25519(99), "walter", "walter@old")],
         accounts=[account("root"), account("walter"), account("alice")],
     )
@@ -89,7 +102,7 @@ def drafted(found: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 def test_a_draft_has_no_mistake() -> None:
     found = survey(
-        listeners=[SSHD, LEASE, PORT, {**PORT, "proto": "udp", "port": 9101}],
+        listeners=[PORT, {**PORT, "proto": "udp", "port": 9101}],
         keys=[
             key(ed25519(1), "root", "Ann B@laptop"),
             key(ed25519(1), "walter"),
