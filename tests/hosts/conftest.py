@@ -42,6 +42,12 @@ class Run:
         recap = self.text.rpartition("PLAY RECAP")[2]
         return sum(int(word.partition("=")[2]) for word in recap.split() if word.startswith("changed="))
 
+    @property
+    def reason(self) -> str:
+        """What the first task that failed said, on one line: of a long log often only the summary is kept."""
+        found = self.text.partition("fatal: ")[2].partition("msg: ")[2]
+        return " ".join(found.split())[:400]
+
 
 @dataclass
 class Target:
@@ -76,7 +82,7 @@ class Target:
         text, _ = process.communicate(timeout=seconds * self.patience)
         run = Run(process.returncode, text, time.monotonic() - began)
         if expect is not None:
-            assert run.code == expect, f"{playbook} ended with {run.code}, not {expect}:\n{text[-6000:]}"
+            assert run.code == expect, f"{playbook} ended with {run.code}, not {expect}: {run.reason}\n{text[-6000:]}"
         return run
 
     def sh(self, script: str, *, check: bool = True) -> str:

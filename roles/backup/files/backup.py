@@ -39,6 +39,7 @@ SHOWN = 20
 AWAY = re.compile(
     r"Permission denied \(|Connection (refused|timed out|reset|closed)|Could not resolve|No route to host|unreachable"
 )
+SSH_FAILED = 255  # ssh(1): it ended with an error of its own
 MISSING = re.compile(r"repository does not exist|no such file or directory|file does not exist", re.IGNORECASE)
 
 
@@ -144,35 +145,39 @@ def restic(order: dict[str, Any], *arguments: str) -> subprocess.CompletedProces
 
 
 def fail(order: dict[str, Any], done: subprocess.CompletedProcess[str]) -> NoReturn:
-    """Say why restic failed.
+    """Say why restic failed: see `judge`."""
+    judge(order, (shut_out() if order["server"] else "") or done.stderr.strip() or done.stdout.strip(), done.returncode)
+
+
+def judge(order: dict[str, Any], said: str, code: int) -> NoReturn:
+    """Turn ssh's or restic's words and exit code into what a person has to do.
 
     Raises:
         AwayError: the server is not there, or does not know this host's key.
         BackupError: anything else.
     """
-    said = (shut_out() if order["server"] else "") or done.stderr.strip() or done.stdout.strip()
     last = "\n".join(said.splitlines()[-5:])
     if "wrong password or no key found" in said:
         raise BackupError(
             f"{order['url']} was made with another password than vault.backup.password: write the old one there, "
             "or choose another repository.url",
-            done.returncode,
+            code,
         )
     if "Host key verification failed" in said:
         raise BackupError(
             f"the server shows another key than policy.backup.repository.host_key, so nothing was sent to it:\n{last}",
-            done.returncode,
+            code,
         )
     if order["server"] and AWAY.search(said):
-        raise AwayError(f"{last}\n{invitation(order)}", done.returncode)
+        raise AwayError(f"{last}\n{invitation(order)}", code)
     if MISSING.search(said) and was_made(order):
         # Made anew it would hide the loss.
         raise BackupError(
             f"the repository {order['url']}, in use since {state('repository')['time']}, is gone; is its disk mounted? "
             f"To begin afresh, remove {STATE}/repository.json\n{last}",
-            done.returncode,
+            code,
         )
-    raise BackupError(last, done.returncode)
+    raise BackupError(last, code)
 
 
 def must(order: dict[str, Any], *arguments: str) -> str:
@@ -207,6 +212,9 @@ def make_repository(order: dict[str, Any]) -> None:
     Raises:
         BackupError: it cannot be reached, has another password, or was there before and is gone.
     """
+    # One refused login, not restic's as well: a server that throttles would refuse the good ones after them too.
+    if order["server"] and (words := shut_out()):
+        judge(order, words, SSH_FAILED)
     found = restic(order, "cat", "config")
     if found.returncode:
         if not MISSING.search(found.stderr) or was_made(order):

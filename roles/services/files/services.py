@@ -328,13 +328,13 @@ def carry_out(name: str, unit: str, command: str) -> int:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(command if command.endswith("\n") else f"{command}\n")
+    # Not by the invocation's ID, which the journal leaves out where the process has ended before it looks.
+    since = f"--since=@{time.time():.6f}"
     wrong = systemctl("start", unit)
     state = show(unit)
     os.unlink(path)
     run("journalctl", "--sync")
-    print(
-        run("journalctl", f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}", "-o", "cat", "--no-pager")[1], flush=True
-    )
+    print(run("journalctl", since, f"_SYSTEMD_UNIT={unit}", "-o", "cat", "-q", "--no-pager")[1], flush=True)
     status = int(state["ExecMainStatus"])
     if wrong and not status:
         print(f"{wrong}\n{last_words(unit)}", flush=True)
