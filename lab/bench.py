@@ -11,6 +11,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from lab import inventory
 from lab.hosts import Lab
@@ -18,8 +21,11 @@ from lab.play import ROOT, play
 from lab.progress import LabError, progress
 
 MOST_CALLS, MOST_PINGS, MOST_SCALING = 40, 15.0, 3.0
+MOST_SERVICE = 0.2  # seconds that each further service may cost a run without change
 HOSTS = 8
+SERVICES = 4
 REPEATS = 3
+SHOWN = 6  # of the first run's parts
 PAGE = Path("docs/bench.md")
 
 
@@ -33,8 +39,11 @@ def ping(arguments: list[str]) -> float:
     return time.monotonic() - began
 
 
-def site(arguments: list[str], *, unchanged: bool = True) -> tuple[float, int]:
-    """Run site.yml and return (wall seconds, most remote calls of one host). Raises LabError on failure or change."""
+def site(arguments: list[str], *, unchanged: bool = True) -> tuple[float, int, dict[str, float]]:
+    """Run site.yml and return (wall seconds, most remote calls of one host, seconds by task).
+
+    Raises LabError on failure or change.
+    """
     with tempfile.TemporaryDirectory() as folder:
         calls = Path(folder) / "calls.json"
         enabled = {
@@ -44,7 +53,28 @@ def site(arguments: list[str], *, unchanged: bool = True) -> tuple[float, int]:
         outcome = play("playbooks/site.yml", arguments, show=False, environment=enabled)
         if outcome.code or (unchanged and outcome.changed):
             raise LabError(f"site.yml failed or changed something:\n{outcome.text[-3000:]}")
-        return outcome.seconds, int(json.loads(calls.read_text(encoding="utf-8"))["most"])
+        counted = json.loads(calls.read_text(encoding="utf-8"))
+        return outcome.seconds, int(counted["most"]), counted["tasks"]
+
+
+def by_role(tasks: dict[str, float]) -> list[tuple[str, float]]:
+    """Return (role, seconds) of the tasks, the longest first."""
+    spent: dict[str, float] = {}
+    for name, seconds in tasks.items():
+        role = name.partition(" : ")[0] if " : " in name else "the plays themselves"
+        spent[role] = spent.get(role, 0) + seconds
+    return sorted(spent.items(), key=lambda entry: -entry[1])
+
+
+def further_services(inv: inventory.Inventory, one: list[str], alone: float) -> float:
+    """Declare more services, and return the seconds that each of them costs a run without change."""
+    sample = {"on": ["web"], "release": {"path": str(inventory.SAMPLE)}}
+    run = {"web": {"exec": "serve", "health": {"path": "/healthz"}}}
+    more = [{"name": f"further{number}", **sample, "run": run} for number in range(SERVICES)]
+    path = inv.path / "group_vars/all/services.yml"
+    path.write_text(yaml.safe_dump({"services": [*inventory.default_services(), *more]}), encoding="utf-8")
+    site(one, unchanged=False)
+    return (statistics.median(site(one)[0] for _ in range(REPEATS)) - alone) / SERVICES
 
 
 def ssh_settings(folder: Path, user: str) -> list[str]:
@@ -54,20 +84,24 @@ def ssh_settings(folder: Path, user: str) -> list[str]:
     return ["-e", f"ansible_user={user}", "-e", f"ansible_ssh_common_args='-F {folder}/.holdfast/ssh_config'"]
 
 
-def measure(release: str) -> dict[str, float]:
-    """Measure one release: seconds of a ping, of runs without change on 1 and on 8 hosts, calls, and their ratios."""
+def measure(release: str) -> dict[str, Any]:
+    """Measure one release: seconds of a ping, of runs without change on 1 and on 8 hosts, calls, and their ratios.
+
+    And the first run of one host with where its time goes, of the others at once, and what a further service costs.
+    """
     with Lab(f"bench-{release}") as lab, tempfile.TemporaryDirectory() as folder:
         hosts = [lab.start(f"h{number}", release) for number in range(1, HOSTS + 1)]
         inv = inventory.write(Path(folder), hosts)
         one = [*inv.arguments, "--limit", "h1"]
-        progress.say(f"{release}: first run on {HOSTS} hosts")
-        first, _ = site(inv.arguments, unchanged=False)
+        progress.say(f"{release}: first run on one host, then on {HOSTS - 1}")
+        first, _, tasks = site(one, unchanged=False)
+        others = site([*inv.arguments, "--limit", "!h1"], unchanged=False)[0]
         pings, alone, all_hosts, calls = [], [], [], 0
         reach = [*inv.arguments, *ssh_settings(inv.path, inv.operator)]
         for number in range(REPEATS):
             # Interleaved, so that a busy minute of the machine hits all three alike.
             pings.append(ping(reach))
-            seconds, most = site(one)
+            seconds, most, _ = site(one)
             alone.append(seconds)
             calls = max(calls, most)
             all_hosts.append(site(inv.arguments)[0])
@@ -82,33 +116,49 @@ def measure(release: str) -> dict[str, float]:
         return {
             **values,
             "first": first,
+            "others": others,
+            "roles": by_role(tasks),
+            "service": further_services(inv, one, values["one"]),
             "calls": calls,
             "pings": values["one"] / values["ping"],
             "scaling": values["eight"] / values["one"],
         }
 
 
-def page(results: dict[str, dict[str, float]], today: datetime.date) -> str:
+def page(results: dict[str, dict[str, Any]], today: datetime.date) -> str:
     """Return the text of docs/bench.md."""
     rows = [
         f"| {release} | {r['calls']:.0f} | {r['pings']:.1f} | {r['scaling']:.1f} | "
-        f"{r['ping']:.1f} | {r['one']:.1f} | {r['eight']:.1f} | {r['first']:.1f} |"
+        f"{r['ping']:.1f} | {r['one']:.1f} | {r['eight']:.1f} | {r['service']:.2f} |"
         for release, r in results.items()
     ]
     header = (
-        f"| release | remote calls | in pings | 1 → {HOSTS} hosts | ping (s) | 1 host (s) | {HOSTS} (s) | first (s) |"
+        f"| release | remote calls | in pings | 1 → {HOSTS} hosts | ping (s) | 1 host (s) | {HOSTS} (s) "
+        "| each further service (s) |"
     )
+    firsts = [
+        f"| {release} | {r['first']:.0f} | {r['others']:.0f} | "
+        f"{', '.join(f'{role} {seconds:.1f}' for role, seconds in r['roles'][:SHOWN])} |"
+        for release, r in results.items()
+    ]
     return "\n".join(
         (
             "# What a run costs",
             "",
             f"Written by `make bench` on {today}, {os.cpu_count()} cores, medians of {REPEATS} interleaved rounds.",
             "Remote calls: commands and file transfers over SSH, per host, in a `site.yml` run that changes nothing.",
-            f"Bounds: {MOST_CALLS} calls, {MOST_PINGS:g} pings, {MOST_SCALING:g} times from 1 to {HOSTS} hosts.",
+            f"Bounds: {MOST_CALLS} calls, {MOST_PINGS:g} pings, {MOST_SCALING:g} times from 1 to {HOSTS} hosts,",
+            f"{MOST_SERVICE:g} s for each service beyond the first.",
             "",
             header,
             "|---|---|---|---|---|---|---|---|",
             *rows,
+            "",
+            "The first run on a bare host, packages fetched from a mirror:",
+            "",
+            f"| release | one host (s) | {HOSTS - 1} more at once (s) | where the time of the one goes (s) |",
+            "|---|---|---|---|",
+            *firsts,
             "",
         )
     )
@@ -121,10 +171,11 @@ def run() -> int:
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(text, encoding="utf-8")
     print(text)
+    bounds = {"calls": MOST_CALLS, "pings": MOST_PINGS, "scaling": MOST_SCALING, "service": MOST_SERVICE}
     broken = [
-        f"{release}: {name} {values[name]:.1f} > {bound:g}"
+        f"{release}: {name} {values[name]:.2f} > {bound:g}"
         for release, values in results.items()
-        for name, bound in (("calls", MOST_CALLS), ("pings", MOST_PINGS), ("scaling", MOST_SCALING))
+        for name, bound in bounds.items()
         if values[name] > bound
     ]
     for line in broken:

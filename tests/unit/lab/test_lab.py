@@ -189,11 +189,23 @@ def test_changes_are_counted_in_the_recap_alone() -> None:
 
 
 def test_the_bench_page_names_the_bounds() -> None:
-    values = {"calls": 5, "pings": 3.25, "scaling": 2, "ping": 1, "one": 3.25, "eight": 6.5, "first": 30}
+    values: dict[str, Any] = {
+        "calls": 5,
+        "pings": 3.25,
+        "scaling": 2,
+        "ping": 1,
+        "one": 3.25,
+        "eight": 6.5,
+        "first": 30,
+        "others": 50,
+    }
+    tasks = {"base : Install": 9.0, "guard : Commit": 2.5, "base : Put": 1.0, "Say what": 0.1}
+    values |= {"service": 0.04, "roles": bench.by_role(tasks)}
     text = bench.page({"trixie": values}, datetime.date(2026, 11, 24))
     assert "2026-11-24" in text
     assert "40 calls, 15 pings, 3 times" in text
-    assert "| trixie | 5 | 3.2 | 2.0 |" in text
+    assert "| trixie | 5 | 3.2 | 2.0 | 1.0 | 3.2 | 6.5 | 0.04 |" in text
+    assert "| trixie | 30 | 50 | base 10.0, guard 2.5, the plays themselves 0.1 |" in text
 
 
 def test_every_stage_counts_and_the_last_line_says_so(
