@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -14,6 +16,7 @@ HANDLER = {
 OWN = {
     "handlers": {"type": "list", "elements": "dict", "default": [], "options": HANDLER},
     "look_for": {"type": "list", "elements": "path", "default": []},
+    "intact": {"type": "dict", "default": {}},
 }
 SHARED = ("concern", "files", "prune", "validate", "units")
 
@@ -30,11 +33,13 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, variables)
         stage, commit = self._helper("guard_stage"), self._helper("guard_commit")
         _spec, args = self.validate_argument_spec({**{name: stage.spec[name] for name in SHARED}, **OWN})
-        order = {
-            **args,
-            "files": [stage.entry(entry, variables) for entry in args["files"]],
-        }
-        result.update(commit.hand_over("apply", order, variables))
+        intact = args.pop("intact")
+        order = {**args, "files": [stage.entry(entry, variables) for entry in args["files"]]}
+        digest = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
+        if intact.get(order["concern"]) == digest:
+            result.update(changed=False, absent=[])
+        else:
+            result.update(commit.hand_over("apply", {**order, "digest": digest}, variables))
         return result
 
     def _helper(self, name: str) -> Any:

@@ -110,7 +110,7 @@ class ActionModule(ActionBase):
     def hand_over(self, verb: str, order: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """Give the program on the host an order, install or update the program where necessary, show what it says.
 
-        :param verb: what the program is to do: ``commit`` or ``apply``.
+        :param verb: what the program is to do: ``commit``, ``apply``, ``people`` or ``prepare``.
         :param order: the order; who gives it and in which mode is added.
         :return: the program's answer.
         """

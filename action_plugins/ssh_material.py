@@ -9,6 +9,24 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+SPEC = {
+    "key_types": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["ed25519", "rsa"],
+        "default": ["ed25519", "rsa"],
+        "no_log": False,
+    },
+    "rsa_bits": {"type": "int", "default": 4096},
+    "moduli_bits": {"type": "int", "default": 3072},
+    "directory": {"type": "path", "default": "/etc/ssh"},
+    "staging": {"type": "path", "default": "/var/lib/holdfast/ssh"},
+    "moduli": {"type": "path", "default": "/etc/ssh/holdfast.moduli"},
+    "drop_in": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-holdfast.conf"},
+    "known_hosts": {"type": "path"},
+    "host_alias": {"type": "str"},
+    "pins": {"type": "list", "elements": "str"},
+}
 COMMENT = "holdfast: read on the host over an authenticated session"
 
 
@@ -79,21 +97,28 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the module's result with ``pinned``: what the known_hosts file holds more or less than before."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
-        args = dict(self._task.args)
-        pins, path, alias = args.pop("pins", None), args.pop("known_hosts", None), args.pop("host_alias", None)
+        variables: dict[str, Any] = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, variables)
+        _spec, args = self.validate_argument_spec(SPEC)
+        pins, path, alias = args.pop("pins"), args.pop("known_hosts"), args.pop("host_alias")
         if path and not alias:
             raise AnsibleActionFail("ssh_material: known_hosts needs host_alias, the name that ssh looks up")
         if pins is not None:
-            if not path or args or not pins:
-                raise AnsibleActionFail("ssh_material: pins (at least one) goes with known_hosts and host_alias alone")
+            if not path or not pins:
+                raise AnsibleActionFail("ssh_material: pins (at least one) goes with known_hosts and host_alias")
             return {**result, "changed": False, "pinned": self._pin(path, alias, list(pins), list(pins), alone=True)}
-        made = self._execute_module(module_name="ssh_material", module_args=args, task_vars=task_vars)
-        result.update(made)
+        commit = self._shared_loader_obj.action_loader.get(
+            "guard_commit",
+            task=self._task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        result.update(commit.hand_over("prepare", args, variables))
         if refused := [entry for entry in result.get("foreign", []) if entry["refused"]]:
-            host = (task_vars or {}).get("inventory_hostname", "")
-            result.update(failed=True, msg=refusal(host, refused))
+            result.update(failed=True, msg=refusal(variables["inventory_hostname"], refused))
         if result.get("failed") or not path:
             return result
         # Until the commit sshd offers the live keys, after it the new ones; a revert brings the live ones back.

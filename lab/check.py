@@ -26,7 +26,6 @@ CODE = (
     "filter_plugins",
     "library",
     "action_plugins",
-    "module_utils",
     "callback_plugins",
     "roles",
     "tools",

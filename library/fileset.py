@@ -68,6 +68,12 @@ options:
     type: list
     elements: path
     default: []
+  intact:
+    description:
+      - RV(intact) of a call earlier in the same run after which nothing on the host was changed. What is asked for here
+        and lies there as it was put needs no call then.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -87,5 +93,9 @@ did:
   elements: str
   returned: when something changed
 absent: {description: What of O(look_for) was not there at the start., type: list, elements: str, returned: success}
+intact:
+  description: Of every concern that lies as it was put in place, the digest of the order that it came from.
+  type: dict
+  returned: when nothing differs
 would: {description: The same in check mode., type: list, elements: str, returned: in check mode}
 """

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from .conftest import Run, Target
 
+from .starts import SITE
+
 pytestmark = pytest.mark.slow
 
 PLAYBOOK = "tests/hosts/playbooks/fileset.yml"
@@ -107,3 +109,31 @@ def test_killed_at(target: Target, tmp_path: Path, step: str) -> None:
     assert target.sh("cat /etc/sample.d/new/one.conf").strip() == "echo"
     assert target.sh("find /etc -name '.*guard-*'; cd /var/lib/holdfast/sets; ls sample*").split() == ["sample.json"]
     assert not put(target, sample("echo"), tmp_path).changed
+
+
+def test_what_lies_as_it_was_put_needs_no_call(target: Target, tmp_path: Path) -> None:
+    """One call tells of all sets; what was moved by hand since, in whichever way, is put right all the same."""
+    calls = tmp_path / "calls.json"
+    target.environment |= {"ANSIBLE_CALLBACKS_ENABLED": "remote_calls", "HOLDFAST_CALLS_FILE": str(calls)}
+    target.play(SITE)  # the container engine writes a copy's /etc/hostname anew
+    assert not target.play(SITE).changed
+    least = json.loads(calls.read_text(encoding="utf-8"))["most"]
+    file, timer = "/etc/holdfast/health.json", "holdfast-health.timer"
+    seen = f"stat -c %a:%U {file}; sha256sum {file}; systemctl is-enabled {timer}; systemctl is-active {timer}"
+    before = target.sh(seen)
+    for drift in (
+        f"chmod 666 {file}",
+        f"chown games {file}",
+        f"echo >> {file}",
+        f"systemctl stop {timer}",
+        f"systemctl disable {timer}",
+        f"rm /etc/systemd/system/{timer}; systemctl daemon-reload",
+    ):
+        target.sh(drift)
+        assert target.play(SITE).changed, drift
+        assert target.sh(seen) == before, drift
+        assert json.loads(calls.read_text(encoding="utf-8"))["most"] > least
+    target.sh('echo \'{"paths": [], "unit_files": true}\' > /var/lib/holdfast/sets/health.pending.json')
+    assert target.play(SITE).changed, "a change that was begun and not ended"
+    assert not target.play(SITE).changed
+    assert json.loads(calls.read_text(encoding="utf-8"))["most"] == least

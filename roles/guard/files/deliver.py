@@ -1,21 +1,25 @@
-"""Runs on the host for one order: keeps the guard's program current and hands it the order.
+"""Runs on the host for one order: keeps the guard's program current and lets it carry out the order.
 
-It comes over the connection's standard input and imports nothing but the standard library. As an Ansible module it
-would cost the host 110 ms of processor time more, for compiling what Ansible ships along with each module (measured).
+It comes over the connection's standard input and imports nothing but the standard library, and the program right from
+its file. As an Ansible module it would cost the host 110 ms of processor time more, for compiling what Ansible ships
+along with each module, and as a process of its own 30 ms (measured).
 """
 
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import os
 import subprocess
-import tempfile
+import sys
 import zlib
 from typing import Any
 
 MARK = "holdfast-answer:"
 FOLDER = "/usr/local/lib/holdfast"
+# Where in the program lies what it may be asked for.
+MODULES = {"commit": "commit", "apply": "sets", "people": "people", "prepare": "hostkeys"}
 UNIT = "/etc/systemd/system/holdfast-guard.service"
 PLACES = {
     "program": (f"{FOLDER}/guard", 0o755),
@@ -61,11 +65,15 @@ def install(parts: dict[str, bytes], stale: list[str]) -> None:
         subprocess.run(["systemctl", "--quiet", "enable", os.path.basename(UNIT)], check=True)
 
 
-def hand_over(program: str, verb: str, order: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
-    """Run the guard's program with the order on its standard input; by name, since /run may be mounted noexec."""
-    text = json.dumps(order).encode()
-    argv = ["/usr/bin/python3", "-IS", program, verb]
-    return subprocess.run(argv, input=text, capture_output=True, check=False)
+def hand_over(program: str, verb: str, order: dict[str, Any]) -> dict[str, Any]:
+    """Let the guard's program carry out the order; return its answer, which may be a refusal."""
+    sys.path.insert(0, program)
+    module = importlib.import_module(MODULES[verb])
+    try:
+        answer: dict[str, Any] = getattr(module, verb)(order)
+    except importlib.import_module("host").GuardError as error:
+        return {"failed": True, "msg": str(error)}
+    return answer
 
 
 def carry_out(payload: str) -> dict[str, Any]:
@@ -75,23 +83,19 @@ def carry_out(payload: str) -> dict[str, Any]:
     parts = {name: base64.b64decode(data) for name, data in order.pop("parts").items()}
     stale = outdated(parts)
     if order["check_mode"]:
-        with tempfile.NamedTemporaryFile(dir="/run", prefix="holdfast-guard-", delete=False) as handle:
+        place = f"/run/holdfast-guard-{os.getpid()}"
+        with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
             handle.write(parts["program"])
         try:
-            done = hand_over(handle.name, verb, order)
+            answer = hand_over(place, verb, order)
         finally:
-            os.unlink(handle.name)
+            os.unlink(place)
     else:
         try:
             install(parts, stale)
         except (OSError, subprocess.SubprocessError) as error:
             return {"failed": True, "msg": f"the guard's program could not be installed, nothing was changed: {error}"}
-        done = hand_over(PLACES["program"][0], verb, order)
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        text = done.stderr.decode(errors="replace").strip()[-1500:]
-        answer = {"failed": True, "msg": f"the guard's program ended with {done.returncode}: {text}"}
+        answer = hand_over(PLACES["program"][0], verb, order)
     if stale:
         answer["changed"] = True
         answer.setdefault("would" if order["check_mode"] else "did", []).insert(

@@ -1,4 +1,4 @@
-"""Load the files as Ansible would find them: the module imports its helper as ``ansible.module_utils.…``."""
+"""The halves of ``ssh_material``: the guard's program on the host, the action plugin on the controller."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ def _load(name: str, path: Path) -> ModuleType:
     return module
 
 
-FOREIGN = _load("ansible.module_utils.sshd_foreign", ROOT / "module_utils" / "sshd_foreign.py")
+PROGRAM = ROOT / "roles" / "guard" / "files" / "program"
+sys.path.insert(0, str(PROGRAM))
 
 
 @pytest.fixture(scope="session")
 def foreign() -> ModuleType:
     """Give the helper that reads sshd's configuration."""
-    return FOREIGN
+    return _load("sshd_foreign", PROGRAM / "sshd_foreign.py")
 
 
 @pytest.fixture(scope="session")
 def material() -> ModuleType:
-    """Give the module's host half."""
-    return _load("holdfast_ssh_material", ROOT / "library" / "ssh_material.py")
+    """Give the host's half."""
+    return _load("hostkeys", PROGRAM / "hostkeys.py")
 
 
 @pytest.fixture(scope="session")
 def action() -> ModuleType:
-    """Give the module's controller half."""
+    """Give the controller's half."""
     return _load("holdfast_ssh_material_action", ROOT / "action_plugins" / "ssh_material.py")

@@ -1,10 +1,8 @@
-"""holdfast guard, the host's half.
+"""holdfast guard, the host's half. Orders from the controller reach `commit` and `sets` without passing here.
 
-    guard commit            read an order (JSON) from standard input, carry it out, stay armed
     guard confirm ID        keep it: called over a fresh login
     guard revert ID [WHY]   put it back: called by the timer, the abort switch, or by hand
     guard boot              put back what a restart left unconfirmed: called before the network is up
-    guard apply             read a set (JSON) that guards no door from standard input and put it in place
     guard status            what is armed, and what the last revert said
 
 Answers are JSON. Exit code 0: done; 1: refused, nothing half done; 75: not wholly put back yet, call again.
@@ -18,8 +16,6 @@ import sys
 
 import confirm as confirming
 import revert as reverting
-import sets
-from commit import commit
 from host import RUN, GuardError, log, read_state, reply, transition, uptime
 
 TRY_AGAIN = 75
@@ -42,11 +38,7 @@ def revert(ident: str | None, why: str, *, booting: bool = False) -> None:
 
 def main(verb: str, words: list[str]) -> None:
     """Dispatch one verb."""
-    if verb == "commit":
-        reply(**commit(json.load(sys.stdin)))
-    elif verb == "apply":
-        reply(**sets.apply(json.load(sys.stdin)))
-    elif verb == "confirm":
+    if verb == "confirm":
         reply(**confirming.confirm(words[0]))
     elif verb == "revert":
         revert(words[0], words[1] if len(words) > 1 else "asked to by hand")

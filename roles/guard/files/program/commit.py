@@ -26,10 +26,12 @@ from host import (
     STAGING,
     STATE,
     STORE,
+    UNIT_DIRECTORIES,
     GuardError,
     abort_unit,
     blank_report,
     checkpoint,
+    held_by,
     log,
     must,
     read_state,
@@ -43,7 +45,6 @@ from host import (
 from rehearse import refusal
 
 PROGRAM = "/usr/local/lib/holdfast/guard"
-UNIT_DIRECTORIES = ("/etc/systemd/system/", "/usr/local/lib/systemd/system/")
 
 
 class Change:
@@ -88,14 +89,6 @@ class Change:
         said += [f"set {key} to {value}" for key, value in self.sysctl.items()]
         said += [f"load the table {table} anew: it was changed by hand" for table in self.drifted]
         return said + [f"create {name if ' ' in name else f'the account {name}'}" for name in self.unborn]
-
-
-def held_by(state: dict[str, Any]) -> str:
-    """Who holds the host and until when."""
-    return (
-        f"the guard is held by {state['who']} (commit {state['id']}); "
-        f"it reverts in {max(0, state['until'] - uptime()):.0f} s unless it is confirmed before"
-    )
 
 
 def commit(order: dict[str, Any]) -> dict[str, Any]:

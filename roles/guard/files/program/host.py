@@ -27,6 +27,7 @@ RUN = "/run/holdfast-guard"
 LOCK = f"{RUN}.lock"
 KILL_AT = f"{RUN}.kill-at"
 LOCK_SECONDS = 30
+UNIT_DIRECTORIES = ("/etc/systemd/system/", "/usr/local/lib/systemd/system/")
 
 
 class GuardError(Exception):
@@ -57,6 +58,14 @@ def must(*argv: str, stdin: bytes | None = None) -> str:
 def uptime() -> float:
     """Seconds since boot, suspend included: a clock that nobody can set."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def held_by(state: dict[str, Any]) -> str:
+    """Who holds the host and until when."""
+    return (
+        f"the guard is held by {state['who']} (commit {state['id']}); "
+        f"it reverts in {max(0, state['until'] - uptime()):.0f} s unless it is confirmed before"
+    )
 
 
 def log(text: str) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 
 import diff
 import files
+import seal
 import units
-from commit import UNIT_DIRECTORIES, held_by
 from host import (
+    UNIT_DIRECTORIES,
     GuardError,
     checkpoint,
+    held_by,
     log,
     must,
     read_state,
@@ -30,26 +32,7 @@ from host import (
 )
 from rehearse import refusal
 
-STORE = "/var/lib/holdfast/sets"
 HANDLER_SECONDS = 600
-
-
-def _manifest(concern: str) -> str:
-    return f"{STORE}/{concern}.json"
-
-
-def _pending(concern: str) -> str:
-    return f"{STORE}/{concern}.pending.json"
-
-
-def _load(path: str) -> dict[str, Any]:
-    """Return a file of our own, or nothing where it is not there or was cut off by a power loss."""
-    try:
-        with open(path, encoding="utf-8") as handle:
-            found: dict[str, Any] = json.load(handle)
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found
 
 
 class Difference:
@@ -59,13 +42,13 @@ class Difference:
         """Look at the host; nothing is touched."""
         self.order = order
         declared = {entry["path"] for entry in order["files"]}
-        placed = [path for path in _load(_manifest(order["concern"])).get("files", []) if path not in declared]
+        placed = [path for path in seal.load(seal.manifest(order["concern"])).get("files", []) if path not in declared]
         self.entries = _differing(order["files"])
         gone = {path for path in placed if os.path.lexists(path)} | set(
             files.undeclared(order["prune"], order["files"])
         )
         self.removed = sorted(gone)
-        self.left_over = _load(_pending(order["concern"]))
+        self.left_over = seal.load(seal.pending(order["concern"]))
         self.handlers = [handler for handler in order["handlers"] if self._concerns(handler)]
         self.steps, self.units_before = units.plan(order["units"])
         self.heard: list[str] = []  # what the handlers said when they ran
@@ -117,7 +100,9 @@ def apply(order: dict[str, Any]) -> dict[str, Any]:
     absent = [path for path in order["look_for"] if not os.path.lexists(path)]
     answer: dict[str, Any] = {"changed": bool(change), "absent": absent}
     if not change:
-        return answer
+        if not order["check_mode"]:
+            seal.keep(order)
+        return {**answer, "intact": seal.intact()}
     answer["would" if order["check_mode"] else "did"] = change.says()
     if order["diff"]:
         answer["diff"] = diff.texts(change.entries, change.removed)
@@ -137,7 +122,7 @@ def apply(order: dict[str, Any]) -> dict[str, Any]:
 
 def _carry_out(change: Difference) -> None:
     concern = change.order["concern"]
-    os.makedirs(STORE, mode=0o700, exist_ok=True)
+    os.makedirs(seal.STORE, mode=0o700, exist_ok=True)
     # Also where a run that was killed left its twins.
     directories = {os.path.dirname(path) for path in [*change.paths, *change.left_over.get("paths", [])]}
     files.sweep({directory for directory in directories if os.path.isdir(directory)})
@@ -150,13 +135,13 @@ def _carry_out(change: Difference) -> None:
         for path in change.paths:
             saved[path] = files.save_twin(path)
         paths = sorted({*change.paths, *change.left_over.get("paths", [])})
-        write_durably(_pending(concern), json.dumps({"paths": paths, "unit_files": change.unit_files}).encode())
+        write_durably(seal.pending(concern), json.dumps({"paths": paths, "unit_files": change.unit_files}).encode())
         checkpoint("set-staged")
     except (OSError, GuardError) as error:
         files.restore(saved, made)
         files.sweep({directory for directory in directories if os.path.isdir(directory)})
         if not change.left_over:
-            unlink(_pending(concern))
+            unlink(seal.pending(concern))
         raise GuardError(f"nothing was changed: {error}") from error
     try:
         _swap(change)
@@ -169,9 +154,8 @@ def _carry_out(change: Difference) -> None:
     for directory in {os.path.dirname(path) for path in saved} - {""}:
         if os.path.isdir(directory):
             sync_directory(directory)
-    placed = {"files": sorted(entry["path"] for entry in change.order["files"])}
-    write_durably(_manifest(concern), json.dumps(placed).encode())
-    unlink(_pending(concern))
+    seal.keep(change.order)
+    unlink(seal.pending(concern))
 
 
 def _swap(change: Difference) -> None:
@@ -207,5 +191,5 @@ def _put_back(change: Difference, saved: dict[str, str], made: list[str]) -> lis
     problems += units.restore(change.units_before)
     if not problems:
         with contextlib.suppress(OSError):
-            unlink(_pending(change.order["concern"]))
+            unlink(seal.pending(change.order["concern"]))
     return problems

@@ -12,8 +12,7 @@ import glob
 import os
 import re
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,8 +123,7 @@ _OPTIONS = re.compile(r"\s*(?:Environment=\"?)?SSHD_OPTS=[\"']?(?P<value>[^\"']*
 _MAX_DEPTH = 16  # sshd's own limit for nested Include lines
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One configuration line: where it stands, its keyword in lower case, and the Match line above it ("" if none)."""
 
     file: str

@@ -1,0 +1,252 @@
+"""Accounts of people: created before the guarded commit, the closed ones ended after it, each in one call."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import grp
+import json
+import os
+import pwd
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from host import GuardError
+
+RECORD = Path("/var/lib/holdfast/access/created.json")
+LONG_EXPIRED = "1"  # shadow(5) field 8 of an account that the guard has closed
+SESSION_SECONDS = 5.0  # time that the processes of a closed account get to end by themselves
+OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
+# Whatever login.defs says: the age of a password that does not exist would lock its account, keys and all.
+NO_AGEING = ("--key", "PASS_MAX_DAYS=-1")
+CLOUD_INIT = "/etc/sudoers.d/90-cloud-init-users:"
+
+
+def human_uids() -> range:
+    """Return the range of uids that login.defs gives to people."""
+    bounds = {"UID_MIN": 1000, "UID_MAX": 60000}
+    with contextlib.suppress(OSError), Path("/etc/login.defs").open() as handle:
+        for line in handle:
+            words = line.split()
+            if len(words) == 2 and words[0] in bounds:
+                bounds[words[0]] = int(words[1], 0)
+    return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
+
+
+def undeclared_names(passwd: str, shadow: str, declared: set[str], humans: range) -> dict[str, bool]:
+    """Return the accounts that nobody declares, and whether each is closed (locked and expired).
+
+    :param passwd: text of /etc/passwd.
+    :param shadow: text of /etc/shadow.
+    :param declared: names that are declared or kept.
+    :param humans: the uids of people.
+    """
+    fields = {line.split(":", 1)[0]: line.split(":") for line in shadow.splitlines() if line.count(":") >= 7}
+    found = {}
+    for line in passwd.splitlines():
+        entry = line.split(":")
+        if len(entry) < 7 or entry[0] in declared or int(entry[2]) not in humans or entry[0] not in fields:
+            continue
+        state = fields[entry[0]]
+        found[entry[0]] = state[1].startswith(("!", "*")) and state[7] == LONG_EXPIRED
+    return dict(sorted(found.items()))
+
+
+def granting_rules(text: str) -> list[int]:
+    """Return the numbers of the lines in a sudoers file that give a right to others than root and sudo."""
+    found = []
+    joined = ""
+    start = 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        start = start if joined else number
+        if raw.endswith("\\"):
+            joined += raw[:-1] + " "
+            continue
+        line, joined = (joined + raw).strip(), ""
+        if not line or re.match(r"(#|@include|Defaults|(?:User|Runas|Host|Cmnd|Cmd)_Alias)", line):
+            continue
+        if "=" in line and not re.match(r"(root|%sudo)\s+ALL\s*=\s*\(ALL(\s*:\s*ALL)?\)\s*ALL$", line):
+            found.append(start)
+    return found
+
+
+def foreign_sudo() -> list[str]:
+    """Return ``file:line: rule`` of every sudo rule that is not ours."""
+    found = []
+    for path in [Path("/etc/sudoers"), *sorted(Path("/etc/sudoers.d").glob("*"))]:
+        if path == OWN_SUDOERS or "." in path.name or path.name.endswith("~"):  # sudo skips such names itself
+            continue
+        with contextlib.suppress(OSError), path.open(errors="replace") as handle:
+            text = handle.read()
+            lines = text.splitlines()
+            found += [f"{path}:{number}: {lines[number - 1].strip()}" for number in granting_rules(text)]
+    return found
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, empty when it is not there."""
+    try:
+        return path.read_text(errors="surrogateescape")
+    except FileNotFoundError:
+        return ""
+
+
+class Work:
+    """What a call does, or would do."""
+
+    def __init__(self, *, check: bool) -> None:
+        """:param check: change nothing."""
+        self.check = check
+        self.did: list[str] = []
+        self.created: set[str] = set()
+        with contextlib.suppress(ValueError):
+            self.created = set(json.loads(read(RECORD) or "[]"))
+
+    def run(self, *command: str, ok: tuple[int, ...] = (0,)) -> None:
+        """Run a command, unless in check mode; fail the module when it does."""
+        if self.check:
+            return
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode not in ok:
+            raise GuardError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()}")
+
+    def record(self) -> None:
+        """Keep the names of the accounts that were created here."""
+        text = json.dumps(sorted(self.created)) + "\n"
+        if self.check or read(RECORD) == text:
+            return
+        RECORD.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = RECORD.with_suffix(".new")
+        with fresh.open("w") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        fresh.replace(RECORD)
+
+    def present(self, groups: list[str], accounts: list[dict[str, str]]) -> None:
+        """Create what is missing."""
+        known = {entry.gr_name for entry in grp.getgrall()}
+        for group in groups:
+            if group not in known:
+                self.did.append(f"create the group {group}")
+                self.run("groupadd", "--system", group)
+        for account in accounts:
+            name = account["name"]
+            try:
+                entry = pwd.getpwnam(name)
+            except KeyError:
+                self.did.append(f"create the account {name}")
+                self.created.add(name)
+                self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
+                own = ["--gid", name] if name in known else ["--user-group"]
+                self.run(
+                    "useradd", "--create-home", *NO_AGEING, *own, "--shell", account["shell"], "--password", "*", name
+                )
+                if not self.check:
+                    Path(pwd.getpwnam(name).pw_dir).chmod(0o700)
+                continue
+            if entry.pw_uid not in human_uids():
+                raise GuardError(
+                    f"{name} is declared as a person, and is an account of the system on this host "
+                    f"(uid {entry.pw_uid}); choose another name"
+                )
+
+    def closed(self, names: list[str], ours: set[str]) -> None:
+        """End the accounts, and delete those of them that are ours to delete."""
+        for name in names:
+            self.end_sessions(name)
+            self.drop_crontab(name)
+            if name in ours:
+                self.delete(name)
+
+    def end_sessions(self, name: str) -> None:
+        """End all that runs as the account: politely, then for good."""
+        uid = pwd.getpwnam(name).pw_uid
+        if not processes(uid):
+            return
+        self.did.append(f"end the sessions of {name}")
+        if self.check:
+            return
+        subprocess.run(["loginctl", "disable-linger", name], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        subprocess.run(["loginctl", "terminate-user", name], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        end = time.monotonic() + SESSION_SECONDS
+        sign = signal.SIGTERM
+        while left := processes(uid):
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, sign)
+            time.sleep(0.2)
+            if time.monotonic() > end + SESSION_SECONDS:
+                raise GuardError(f"processes of {name} do not end: {sorted(left)}")
+            if time.monotonic() > end:
+                sign = signal.SIGKILL
+
+    def drop_crontab(self, name: str) -> None:
+        """Remove what cron would run in the name of the account."""
+        path = Path("/var/spool/cron/crontabs") / name
+        if path.exists() or path.is_symlink():
+            self.did.append(f"remove the crontab of {name}")
+            if not self.check:
+                path.unlink()
+
+    def delete(self, name: str) -> None:
+        """Move the home directory aside and delete the account."""
+        home = Path(pwd.getpwnam(name).pw_dir)
+        aside = f"{home}.closed-{datetime.datetime.now(datetime.UTC).date().isoformat()}"
+        self.did.append(f"delete the account {name}")
+        if home.is_dir() and not home.is_symlink() and home.parent == Path("/home"):
+            self.did.append(f"keep its home directory as {aside}, for root only")
+            if not self.check:
+                number, target = 1, Path(aside)
+                while target.exists():
+                    number += 1
+                    target = Path(f"{aside}.{number}")
+                home.rename(target)
+                target.chmod(0o700)
+                os.chown(target, 0, 0)
+        self.run("userdel", "--force", name, ok=(0, 6, 12))
+        self.created.discard(name)
+        self.record()
+
+
+def processes(uid: int) -> set[int]:
+    """Return the ids of the processes that run as *uid* (sshd's session included)."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            text = (folder / "status").read_text()
+            state = re.search(r"^State:\s+(\S)", text, re.MULTILINE)
+            uids = re.search(r"^Uid:\s+(\d+)\s+(\d+)", text, re.MULTILINE)
+            if uids and str(uid) in uids.groups() and state and state[1] not in "ZX":
+                found.add(int(folder.name))
+    return found
+
+
+def people(order: dict[str, Any]) -> dict[str, Any]:
+    """Create what is missing, or end who is closed; the answer names who is undeclared."""
+    work = Work(check=order["check_mode"])
+    declared = {account["name"] for account in order["accounts"]} | set(order["keep"])
+    undeclared = undeclared_names(read(Path("/etc/passwd")), read(Path("/etc/shadow")), declared, human_uids())
+    # An account that is closed and ended, but not ours to delete, waits for nothing.
+    ours = (work.created | {order["first_user"]}) - set(order["ended"])
+    waiting = [
+        n for n, is_closed in undeclared.items() if not is_closed or n in ours or processes(pwd.getpwnam(n).pw_uid)
+    ]
+    names = [name for name in waiting if undeclared[name]]
+    answer: dict[str, Any] = {"undeclared": waiting}
+    if order["state"] == "present":
+        work.present(order["groups"], order["accounts"])
+        answer["foreign_sudo"] = foreign_sudo()
+    elif order["present_user"] in names:
+        raise GuardError(
+            f"{order['present_user']} is the account of this very session, and is closed: "
+            "log in as a declared admin first"
+        )
+    else:
+        work.closed(names, ours)
+        answer["undeclared"] = [name for name in waiting if name not in names]
+    return {**answer, "changed": bool(work.did), "would" if work.check else "did": work.did}

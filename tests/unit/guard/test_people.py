@@ -1,0 +1,49 @@
+"""Who is undeclared, who is closed, and which sudo rules are not ours."""
+
+from __future__ import annotations
+
+import people
+import pytest
+
+PASSWD = """root:x:0:0::/root:/bin/bash
+daemon:x:1:1::/:/usr/sbin/nologin
+alice:x:1000:1000::/home/alice:/bin/bash
+bob:x:1001:1001::/home/bob:/bin/bash
+eve:x:1002:1002::/home/eve:/bin/bash
+nobody:x:65534:65534::/:/usr/sbin/nologin
+broken
+"""
+SHADOW = """root:*:20000:0:99999:7:::
+daemon:*:20000:0:99999:7::1:
+alice:!:20000:0:99999:7::1:
+bob:!$6$x$y:20000:0:99999:7::1:
+eve:$6$x$y:20000:0:99999:7:::
+nobody:*:20000:0:99999:7::1:
+"""
+
+
+def test_only_people_whom_nobody_declares_are_named() -> None:
+    """System accounts and declared people are left out."""
+    found = people.undeclared_names(PASSWD, SHADOW, {"alice"}, range(1000, 60001))
+    assert found == {"bob": True, "eve": False}
+
+
+def test_account_without_shadow_line_is_left_alone() -> None:
+    """What the guard could not have closed is not ended."""
+    assert people.undeclared_names(PASSWD, "", set(), range(1000, 60001)) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("root ALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n", []),
+        ("Defaults env_reset\n# a = b\n@includedir /etc/sudoers.d\n#includedir /x=y\n", []),
+        ("Cmnd_Alias A = /bin/ls\nUser_Alias B = eve\n", []),
+        ("\ndebian ALL=(ALL) NOPASSWD:ALL\n", [2]),
+        ("%admin ALL=(ALL) \\\n  ALL\neve ALL=ALL\n", [1, 3]),
+        ("root ALL=(ALL:ALL) NOPASSWD: ALL\n", [1]),
+    ],
+)
+def test_rules_that_grant(text: str, lines: list[int]) -> None:
+    """Whoever gets a right is named by line; Debian's own two rules are not."""
+    assert people.granting_rules(text) == lines
