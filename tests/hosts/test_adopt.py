@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from .conftest import ROOT
-from .starts import SITE, Witness, edit_host
+from .starts import PACKAGE, SITE, Witness, edit, edit_host
 from .traffic import serve
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PORT = 9100
+PURGE = {"purge": True, "packages": ["zabbix-agent"]}
 AUDIT = "playbooks/audit.yml"
 # An admin of old, with a key of nobody whom the inventory knows.
 WALTER = """
@@ -36,9 +37,10 @@ chmod 0440 /etc/sudoers.d/walter
 
 @pytest.fixture
 def used(bare: Target) -> Target:
-    """A host that somebody has used: an account with a key and sudo, and a program that others reach."""
+    """A host that somebody has used: an account with a key and sudo, a program that others reach, two packages."""
     key = bare.inventory.keys["stranger"].with_suffix(".pub").read_bytes()
     bare.host.exec(["sh", "-ec", WALTER], stdin=key)
+    bare.sh(PACKAGE.format("telnetd", "") + PACKAGE.format("zabbix-agent", ""))
     serve(bare.host, PORT)
     return bare
 
@@ -51,17 +53,20 @@ def fingerprint(target: Target, person: str) -> str:
 
 def test_nothing_is_taken_away_unasked(used: Target) -> None:
     """The first run refuses, says what to write, and goes on once that is written. An audit before it only looks."""
-    accept = ["account walter", f"key {fingerprint(used, 'stranger')}", f"port {PORT}/tcp"]
+    accept = ["account walter", f"key {fingerprint(used, 'stranger')}", "package telnetd", f"port {PORT}/tcp"]
+    edit(used, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].update(PURGE))
     witness = Witness(used)
     assert "only looks" in used.play(AUDIT, expect=2).text
     looked = used.play(AUDIT, "--check")
     assert f"would close {PORT}/tcp, on which python3 as root listens" in looked.text
+    assert "would purge telnetd" in looked.text
     assert "promises" in looked.text
     refused = used.play(SITE, expect=2)
     witness.assert_untouched()
     for text in (looked.text, refused.text):
         for entry in accept:
             assert f"- {entry}" in text
+        assert "package zabbix-agent" not in text
 
     edit_host(used, accept=accept[:-1])
     refused = used.play(SITE, expect=2)
@@ -70,6 +75,7 @@ def test_nothing_is_taken_away_unasked(used: Target) -> None:
     edit_host(used, accept=accept)
     assert used.play(SITE).changed
     assert used.ssh("walter", "true", key="stranger") != 0
+    assert used.sh("dpkg-query -W -f '${Package} ' telnetd zabbix-agent 2>/dev/null || true").split() == ["zabbix-agent"]
     assert used.play(SITE).changed == 0
 
 

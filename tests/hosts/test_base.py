@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-# A package without content: NAME, and what it depends on.
-PACKAGE = """
-mkdir -p /root/{0}/DEBIAN
-cat > /root/{0}/DEBIAN/control <<'END'
-Package: {0}
-Version: 1
-Architecture: all
-Maintainer: nobody <root@localhost>
-{1}Description: nothing
-END
-dpkg-deb --build --root-owner-group /root/{0} /root/{0}.deb > /dev/null && dpkg -i /root/{0}.deb
-"""
-
 
 def said(target: Target, user: str, command: str) -> str:
     """What a command says to a person who has just logged in over SSH, in a login shell."""
@@ -76,7 +63,7 @@ def test_kernel_settings_follow_policy(target: Target, tmp_path: Path) -> None:
 def test_purge(target: Target, tmp_path: Path) -> None:
     """Nothing goes unless policy says so; check mode tells what; what an allowed package needs is not torn out."""
     target = starts.own(target, tmp_path)
-    target.sh(PACKAGE.format("foreign", ""))
+    target.sh(starts.PACKAGE.format("foreign", ""))
     installed = "dpkg-query -W -f '${Package} ' foreign vim-foreign 2>/dev/null || true"
     assert target.play(starts.SITE).changed == 0
 
@@ -87,7 +74,7 @@ def test_purge(target: Target, tmp_path: Path) -> None:
     assert "would purge foreign" in target.play(starts.SITE, "--check").text
     assert target.sh(installed).split() == ["foreign"]
 
-    target.sh(PACKAGE.format("vim-foreign", "Depends: foreign\n") + "apt-mark auto vim-foreign")
+    target.sh(starts.PACKAGE.format("vim-foreign", "Depends: foreign\n") + "apt-mark auto vim-foreign")
     refused = target.play(starts.SITE, expect=2).text
     assert "apt would remove vim-foreign, which is to stay" in refused, refused[-3000:]
     assert target.sh(installed).split() == ["foreign", "vim-foreign"]
