@@ -98,6 +98,9 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": message}
         order = self._order(args, variables)
         result.update(self.hand_over("commit", order, variables))
+        if result.get("refused"):
+            name = variables["inventory_hostname"]
+            self._display.display(f"  {name}: its kernel refuses: {', '.join(result['refused'])}")
         if result.get("failed") or not result.get("armed"):
             return result
         began = time.monotonic()
@@ -148,10 +151,11 @@ class ActionModule(ActionBase):
             "units": [],
             "tables": {},
             "sysctl": {},
+            "sysctl_files": [],
             "reload": {},
         }
         for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
-            for key in ("files", "prune", "validate", "units"):
+            for key in ("files", "prune", "validate", "units", "sysctl_files"):
                 order[key] += concern[key]
             for table in concern["tables"]:
                 order["tables"][table] = concern["reload"][0]
