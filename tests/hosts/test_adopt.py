@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from .conftest import ROOT
+from .conftest import HOST, ROOT
+from .reports import checks
 from .starts import PACKAGE, SITE, Witness, edit, edit_host
 from .traffic import serve
 
@@ -75,8 +77,19 @@ def test_nothing_is_taken_away_unasked(used: Target) -> None:
     edit_host(used, accept=accept)
     assert used.play(SITE).changed
     assert used.ssh("walter", "true", key="stranger") != 0
-    assert used.sh("dpkg-query -W -f '${Package} ' telnetd zabbix-agent 2>/dev/null || true").split() == ["zabbix-agent"]
+    assert used.sh("dpkg-query -W -f '${Package} ' telnetd zabbix-agent 2>/dev/null || true").split() == [
+        "zabbix-agent"
+    ]
     assert used.play(SITE).changed == 0
+
+
+def test_an_audit_scores_whom_a_run_would_refuse(target: Target, tmp_path: Path) -> None:
+    """It tells of the promises of such a host, and then why a run would leave it."""
+    target.sh("printf 'Match User mallory\\n    PasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/60-other.conf")
+    audit = target.play(AUDIT, "--check", "-e", f"verify_report={tmp_path}", expect=2)
+    assert "/etc/ssh/sshd_config.d/60-other.conf:2: 'PasswordAuthentication yes'" in audit.text
+    outcomes = [outcome for _, outcome, _ in checks(json.loads((tmp_path / "results.json").read_text()), HOST)]
+    assert outcomes.count("passed") > 50
 
 
 def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
