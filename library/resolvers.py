@@ -31,7 +31,7 @@ keeper:
   description: Where the list is to be declared - V(file), which is C(/etc/resolv.conf), or V(systemd-resolved).
   type: str
   returned: success
-dhclient: {description: Whether dhclient is installed and has to leave the file alone., type: bool, returned: success}
+dhclient: {description: Whether there is a dhclient that has to leave the file alone., type: bool, returned: success}
 silent: {description: Those that do not answer., type: list, elements: str, returned: success}
 """
 
@@ -142,7 +142,8 @@ def main() -> None:
         )
     for address in silent:
         module.warn(f"the resolver {address} does not answer a DNS query from this host (policy.base.resolvers)")
-    module.exit_json(changed=False, keeper=kept_by, dhclient=os.path.isdir(DHCLIENT_HOOKS), silent=silent)
+    dhclient = kept_by == "file" and os.path.isdir(DHCLIENT_HOOKS)
+    module.exit_json(changed=False, keeper=kept_by, dhclient=dhclient, silent=silent)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ def test_in_the_file(mine: Target) -> None:
     assert mine.sh("cat /etc/resolv.conf") == provider
 
     declare(mine, ANSWERS, SILENT)
+    assert "would change /etc/resolv.conf" in mine.play(SITE, "--check").text
     assert not looks_up(mine, "before.example.net")
     assert f"the resolver {SILENT} does not answer" in mine.play(SITE).text
     assert looks_up(mine, "after.example.net")
@@ -99,8 +100,11 @@ def test_another_keeper_is_refused(target: Target, tmp_path: Path) -> None:
     mine = own(target, tmp_path)
     declare(mine, ANSWERS)
     assert "/etc/resolv.conf is mounted from outside" in mine.play(SITE, expect=2).text
-    mine.sh(f"{LIKE_A_VPS}; cp /bin/sleep /usr/local/sbin/dhcpcd; systemd-run --quiet /usr/local/sbin/dhcpcd 600")
-    assert "add the line `nohook resolv.conf` to /etc/dhcpcd.conf" in mine.play(SITE, expect=2).text
+    mine.sh(LIKE_A_VPS)
+    advice = {"dhcpcd": "add the line `nohook resolv.conf` to /etc/dhcpcd.conf", "NetworkManager": "in its connections"}
+    for program, words in advice.items():
+        mine.sh(f"cp /bin/sleep /usr/local/sbin/{program}; systemd-run --quiet /usr/local/sbin/{program} 600")
+        assert words in mine.play(SITE, expect=2).text
     mine.sh("mkdir -p /run/resolvconf; mv /etc/resolv.conf /run/resolvconf; ln -s /run/resolvconf/resolv.conf /etc/")
     witness = Witness(mine)
     assert "is a link to /run/resolvconf/resolv.conf" in mine.play(SITE, expect=2).text
