@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +78,9 @@ def test_kernel_settings_changed_by_hand(target: Target, tmp_path: Path) -> None
     target.sh("echo 1 | tee /proc/sys/net/ipv4/conf/*/send_redirects; echo 0 > /proc/sys/net/ipv4/tcp_syncookies")
     assert "would set net.ipv4.conf.eth0.send_redirects to 0: it was 1" in target.play(starts.SITE, "--check").text
     assert target.sh(values).split() == ["1", "1", "1"]
-    run = target.play(starts.SITE)
+    run = target.play(starts.SITE, "-v")
     assert run.changed == 1
+    assert re.search(r"web1: its kernel refuses: .+ and \d+ more", run.text)
     assert target.sh(values + " net.ipv4.tcp_syncookies").split() == ["0", "0", "1", "1"]
     assert f"vm.swappiness stays {swappiness} instead of {swappiness + 1}" in run.text
     assert "vm.no_such_setting is none of its settings" in run.text
