@@ -53,7 +53,7 @@ verify: setup-tools ## Verify hosts, read-only: make verify INVENTORY=inventorie
 	@test -n "$(INVENTORY)" || { echo "say which inventory: make verify INVENTORY=inventories/mine"; exit 2; }
 	@ansible-playbook -i $(INVENTORY) playbooks/verify.yml $(ARGS)
 
-audit: setup-tools ## What a run would change, and which promises are kept: make audit INVENTORY=inventories/mine
+audit: setup-tools ## Which promises are kept, and what a run would change: make audit INVENTORY=inventories/mine
 	@test -n "$(INVENTORY)" || { echo "say which inventory: make audit INVENTORY=inventories/mine"; exit 2; }
 	@ansible-playbook --check -i $(INVENTORY) playbooks/audit.yml $(ARGS)
 

@@ -26,6 +26,7 @@ KEY_DIRECTORY = "/etc/ssh/authorized_keys.d"
 FINAL = ("denied", "account refused", "sudo failed", "host key", "no common algorithm")  # waiting does not mend these
 CONNECT_SECONDS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 5.0  # seconds between tries, doubling
+SHOWN = 2  # of the settings that a kernel refuses
 NOISE = re.compile(r"Failed to connect to the host via ssh: |^OpenSSH_.*$\n?", re.MULTILINE)
 MARK = "holdfast-answer:"
 MARGIN = 2.0  # seconds before the host's own time is up at which the controller stops trying
@@ -98,6 +99,10 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": message}
         order = self._order(args, variables)
         result.update(self.hand_over("commit", order, variables))
+        if refused := result.get("refused"):
+            more = f" and {len(refused) - SHOWN} more (-v shows them)" if len(refused) > SHOWN else ""
+            name, shown = variables["inventory_hostname"], ", ".join(refused[:SHOWN])
+            self._display.display(f"  {name}: its kernel refuses: {shown}{more}")
         if result.get("failed") or not result.get("armed"):
             return result
         began = time.monotonic()
@@ -148,10 +153,11 @@ class ActionModule(ActionBase):
             "units": [],
             "tables": {},
             "sysctl": {},
+            "sysctl_files": [],
             "reload": {},
         }
         for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
-            for key in ("files", "prune", "validate", "units"):
+            for key in ("files", "prune", "validate", "units", "sysctl_files"):
                 order[key] += concern[key]
             for table in concern["tables"]:
                 order["tables"][table] = concern["reload"][0]

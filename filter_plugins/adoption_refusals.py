@@ -9,11 +9,16 @@ if TYPE_CHECKING:
 
 
 def adoption_refusals(
-    cat: Any, host: str, survey: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]
+    cat: Any,
+    host: str,
+    survey: Mapping[str, Any],
+    rules: Sequence[Mapping[str, Any]],
+    purged: Sequence[str] = (),
 ) -> list[dict[str, str]]:
     """Return what the first run on `host` would take away and `host.accept` does not list: [{what, accept}], sorted.
 
-    survey: result of the module host_survey. rules: result of firewall_rules for the host.
+    survey: result of the module host_survey. rules: result of firewall_rules for the host. purged: packages that it
+    would purge, as the module purge_packages tells.
     accept: the entry that makes the run go on. People who are declared, ended ones too, need none: the inventory
     already says what becomes of them.
     """
@@ -44,6 +49,8 @@ def adoption_refusals(
             found.setdefault(
                 f"account {account['name']}", f"would close the account {account['name']} and end its sessions"
             )
+    for package in purged:
+        found[f"package {package}"] = f"would purge {package}, which is not allowed by policy.base.packages"
     accepted = set(declared["accept"])
     return [{"what": found[entry], "accept": entry} for entry in sorted(found) if entry not in accepted]
 

@@ -39,6 +39,7 @@ APART = {
     "test_lockout.py": "guard",
     "test_drift.py": "guard",
     "test_base.py": "whole host",
+    "test_resolvers.py": "whole host",
     "test_updates.py": "whole host",
     "test_services.py": "whole host",
     "test_egress.py": "whole host",

@@ -66,6 +66,7 @@ EXAMPLES = r"""
 RETURN = r"""
 did: {description: Each change in words., type: list, elements: str, returned: when something changed}
 would: {description: The same in check mode., type: list, elements: str, returned: in check mode}
+refused: {description: Kernel settings that stay otherwise., type: list, elements: str, returned: success}
 closed: {description: Accounts that this commit closed., type: list, elements: str, returned: success}
 tries:
   description: "The fresh logins: seconds since arming and how each ended."

@@ -11,6 +11,8 @@ from verify.nft import Ruleset, name_of, span_of
 if TYPE_CHECKING:
     from verify.expected import Entry, Expected
 
+PROTOCOLS: Final = {"6": "tcp", "17": "udp"}
+"""Debian 12's nft prints numbers in front of a port that is conntrack's."""
 DATABASE_PORTS: Final = {"postgresql": 5432}
 EVERYTHING, HOST_ITSELF, METADATA = "everything", "the host itself", "the cloud's metadata"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -141,12 +143,13 @@ def _fits(rules: Ruleset, rule: Entry, matches: dict[str, Any], reach: Reach, re
     # An answer, or what another of these rules let out before.
     if matches.get("ct direction") == "reply" or (matches.get("ct state") == "established" and "ct mark" in matches):
         return True
+    if matches.get("meta oif") == "lo":  # the port that was asked for, whatever NAT has made of it
+        proto = str(matches.get("meta l4proto"))
+        return (PROTOCOLS.get(proto, proto), matches.get("ct original proto-dst")) in reach.loopback
     port = next((right for name, right in matches.items() if name.endswith(" dport")), None)
     proto = next((name.split()[0] for name in matches if name.endswith(" dport")), "")
     if port is None or span_of(port)[0] != span_of(port)[1]:
         return False
-    if matches.get("meta oif") == "lo":
-        return (proto, port) in reach.loopback
     destination = matches.get("ip daddr", matches.get("ip6 daddr"))
     if destination in ("127.0.0.1", "::1"):
         return bool(reach.names) and port in resolvers

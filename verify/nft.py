@@ -161,7 +161,8 @@ def name_of(left: Any) -> str:
             return f"{left['payload'].get('protocol')} {left['payload'].get('field')}"
         for kind in ("meta", "ct"):
             if kind in left:
-                return f"{kind} {left[kind].get('key')}"
+                side = f"{left[kind]['dir']} " if "dir" in left[kind] else ""
+                return f"{kind} {side}{left[kind].get('key')}"
         if "concat" in left:
             return " . ".join(name_of(one) for one in left["concat"])
         if "&" in left:

@@ -28,7 +28,7 @@ def test_settings_now(target: Target) -> None:
             for path, value in ground["kernel"][key].items()
             if value != wanted
         ]
-    empty(problems, "the kernel is set otherwise (`systemctl restart systemd-sysctl` sets what is configured)")
+    empty(problems, "the kernel is set otherwise (the next run sets them; so does `systemctl restart systemd-sysctl`)")
 
 
 def test_settings_at_boot(target: Target) -> None:

@@ -59,6 +59,7 @@ def lockout(seconds: int = 4, **fields: Any) -> dict[str, Any]:
             {"name": "nftables.service", "masked": False},
         ],
         "sysctl": {},
+        "sysctl_files": [],
         "tables": {"inet holdfast": "holdfast-firewall"},
         "reload": {
             "holdfast-firewall": ["/etc/holdfast/firewall.nft"],

@@ -28,6 +28,18 @@ TOUCHED = (
     "find /etc /usr /opt /root /home /var/lib /var/spool -xdev -cnewer /run/mark ! -type d"
     f" | grep -vE '^{UNRELATED}' | sort -u; ls /tmp /var/tmp | grep -v systemd-private; cut -d: -f1,3 /etc/passwd"
 )
+# A package without content: NAME, and what it depends on.
+PACKAGE = """
+mkdir -p /root/{0}/DEBIAN
+cat > /root/{0}/DEBIAN/control <<'END'
+Package: {0}
+Version: 1
+Architecture: all
+Maintainer: nobody <root@localhost>
+{1}Description: nothing
+END
+dpkg-deb --build --root-owner-group /root/{0} /root/{0}.deb > /dev/null && dpkg -i /root/{0}.deb
+"""
 
 
 class Witness:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from .conftest import ROOT
-from .starts import SITE, Witness, edit_host
+from .conftest import HOST, ROOT
+from .reports import checks
+from .starts import PACKAGE, SITE, Witness, edit, edit_host
 from .traffic import serve
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PORT = 9100
+PURGE = {"purge": True, "packages": ["zabbix-agent"]}
 AUDIT = "playbooks/audit.yml"
 # An admin of old, with a key of nobody whom the inventory knows.
 WALTER = """
@@ -36,9 +39,10 @@ chmod 0440 /etc/sudoers.d/walter
 
 @pytest.fixture
 def used(bare: Target) -> Target:
-    """A host that somebody has used: an account with a key and sudo, and a program that others reach."""
+    """A host that somebody has used: an account with a key and sudo, a program that others reach, two packages."""
     key = bare.inventory.keys["stranger"].with_suffix(".pub").read_bytes()
     bare.host.exec(["sh", "-ec", WALTER], stdin=key)
+    bare.sh(PACKAGE.format("telnetd", "") + PACKAGE.format("zabbix-agent", ""))
     serve(bare.host, PORT)
     return bare
 
@@ -51,17 +55,20 @@ def fingerprint(target: Target, person: str) -> str:
 
 def test_nothing_is_taken_away_unasked(used: Target) -> None:
     """The first run refuses, says what to write, and goes on once that is written. An audit before it only looks."""
-    accept = ["account walter", f"key {fingerprint(used, 'stranger')}", f"port {PORT}/tcp"]
+    accept = ["account walter", f"key {fingerprint(used, 'stranger')}", "package telnetd", f"port {PORT}/tcp"]
+    edit(used, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].update(PURGE))
     witness = Witness(used)
     assert "only looks" in used.play(AUDIT, expect=2).text
     looked = used.play(AUDIT, "--check")
     assert f"would close {PORT}/tcp, on which python3 as root listens" in looked.text
+    assert "would purge telnetd" in looked.text
     assert "promises" in looked.text
     refused = used.play(SITE, expect=2)
     witness.assert_untouched()
     for text in (looked.text, refused.text):
         for entry in accept:
             assert f"- {entry}" in text
+        assert "package zabbix-agent" not in text
 
     edit_host(used, accept=accept[:-1])
     refused = used.play(SITE, expect=2)
@@ -70,7 +77,19 @@ def test_nothing_is_taken_away_unasked(used: Target) -> None:
     edit_host(used, accept=accept)
     assert used.play(SITE).changed
     assert used.ssh("walter", "true", key="stranger") != 0
+    assert used.sh("dpkg-query -W -f '${Package} ' telnetd zabbix-agent 2>/dev/null || true").split() == [
+        "zabbix-agent"
+    ]
     assert used.play(SITE).changed == 0
+
+
+def test_an_audit_scores_whom_a_run_would_refuse(target: Target, tmp_path: Path) -> None:
+    """It tells of the promises of such a host, and then why a run would leave it."""
+    target.sh("printf 'Match User mallory\\n    PasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/60-other.conf")
+    audit = target.play(AUDIT, "--check", "-e", f"verify_report={tmp_path}", expect=2)
+    assert "/etc/ssh/sshd_config.d/60-other.conf:2: 'PasswordAuthentication yes'" in audit.text
+    outcomes = [outcome for _, outcome, _ in checks(json.loads((tmp_path / "results.json").read_text()), HOST)]
+    assert outcomes.count("passed") > 50
 
 
 def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +17,6 @@ if TYPE_CHECKING:
     from .conftest import Target
 
 pytestmark = pytest.mark.slow
-
-# A package without content: NAME, and what it depends on.
-PACKAGE = """
-mkdir -p /root/{0}/DEBIAN
-cat > /root/{0}/DEBIAN/control <<'END'
-Package: {0}
-Version: 1
-Architecture: all
-Maintainer: nobody <root@localhost>
-{1}Description: nothing
-END
-dpkg-deb --build --root-owner-group /root/{0} /root/{0}.deb > /dev/null && dpkg -i /root/{0}.deb
-"""
 
 
 def said(target: Target, user: str, command: str) -> str:
@@ -73,10 +61,36 @@ def test_kernel_settings_follow_policy(target: Target, tmp_path: Path) -> None:
     assert target.sh(last).strip() == "kernel.yama.ptrace_scope = 1"
 
 
+def test_kernel_settings_changed_by_hand(target: Target, tmp_path: Path) -> None:
+    """The next run puts them back and says so; it says, too, what the kernel refuses, and fails for nothing of that."""
+    target = starts.own(target, tmp_path)
+    # What belongs to the container's own network alone: other settings are those of the machine under it.
+    target.sh("mount --bind /proc/sys/net /proc/sys/net && mount -o remount,bind,rw /proc/sys/net")
+    swappiness = int(target.sh("cat /proc/sys/vm/swappiness"))
+    refused = {"vm.swappiness": str(swappiness + 1), "vm.no_such_setting": "1"}
+    mine = {"net.ipv4.conf.lo.send_redirects": "1", **refused}
+    starts.edit(target, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].update(sysctl=mine))
+    values = "sysctl -n " + " ".join(f"net.ipv4.conf.{card}.send_redirects" for card in ("all", "eth0", "lo"))
+    target.play(starts.SITE)
+    assert target.sh(values).split() == ["0", "0", "1"]
+    assert target.play(starts.SITE).changed == 0
+
+    target.sh("echo 1 | tee /proc/sys/net/ipv4/conf/*/send_redirects; echo 0 > /proc/sys/net/ipv4/tcp_syncookies")
+    assert "would set net.ipv4.conf.eth0.send_redirects to 0: it was 1" in target.play(starts.SITE, "--check").text
+    assert target.sh(values).split() == ["1", "1", "1"]
+    run = target.play(starts.SITE, "-v")
+    assert run.changed == 1
+    assert re.search(r"web1: its kernel refuses: .+ and \d+ more", run.text)
+    assert target.sh(values + " net.ipv4.tcp_syncookies").split() == ["0", "0", "1", "1"]
+    assert f"vm.swappiness stays {swappiness} instead of {swappiness + 1}" in run.text
+    assert "vm.no_such_setting is none of its settings" in run.text
+    assert target.play(starts.SITE).changed == 0
+
+
 def test_purge(target: Target, tmp_path: Path) -> None:
     """Nothing goes unless policy says so; check mode tells what; what an allowed package needs is not torn out."""
     target = starts.own(target, tmp_path)
-    target.sh(PACKAGE.format("foreign", ""))
+    target.sh(starts.PACKAGE.format("foreign", ""))
     installed = "dpkg-query -W -f '${Package} ' foreign vim-foreign 2>/dev/null || true"
     assert target.play(starts.SITE).changed == 0
 
@@ -87,7 +101,7 @@ def test_purge(target: Target, tmp_path: Path) -> None:
     assert "would purge foreign" in target.play(starts.SITE, "--check").text
     assert target.sh(installed).split() == ["foreign"]
 
-    target.sh(PACKAGE.format("vim-foreign", "Depends: foreign\n") + "apt-mark auto vim-foreign")
+    target.sh(starts.PACKAGE.format("vim-foreign", "Depends: foreign\n") + "apt-mark auto vim-foreign")
     refused = target.play(starts.SITE, expect=2).text
     assert "apt would remove vim-foreign, which is to stay" in refused, refused[-3000:]
     assert target.sh(installed).split() == ["foreign", "vim-foreign"]

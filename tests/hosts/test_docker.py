@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.render.role_template import render
+
+from .traffic import as_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +45,19 @@ web --name undeclared -p 8082:80
 docker network create far > /dev/null
 web --name far --network far
 """
+# It may go anywhere for the port that containers answer on inside, and to that and one published port of its own host.
+EGRESS = [
+    {
+        "service": "shop",
+        "names": [],
+        "rules": [
+            {"kind": "loopback", "to": "", "port": DECLARED, "proto": "tcp", "mark": 1, "reason": "shop to web"},
+            {"kind": "loopback", "to": "", "port": 80, "proto": "tcp", "mark": 4, "reason": "shop to inside"},
+            {"kind": "network", "to": "0.0.0.0/0", "port": 80, "proto": "tcp", "mark": 2, "reason": "shop to any"},
+            {"kind": "network", "to": "::/0", "port": 80, "proto": "tcp", "mark": 3, "reason": "shop to any"},
+        ],
+    }
+]
 PROBE = """
 import json, socket, sys
 answers = {}
@@ -68,15 +83,32 @@ def host(lab: Lab, release: str) -> Iterator[LabHost]:
     made.exec(["bash", "-c", DOCKER], timeout=300)
     rules = [{"port": DECLARED, "proto": "tcp", "reason": "service web"}]
     table = render(
-        "firewall", "firewall.nft.j2", firewall_rules=rules, firewall_forwards="docker", firewall__ssh_ports=[22]
-    )
-    unit, loader = (render("firewall", f"{name}.j2") for name in ("holdfast-firewall.service", "load-firewall.sh"))
+        "firewall", "firewall.nft.j2", firewall_rules=rules, firewall_forwards="docker", firewall__ssh_ports=[22],
+        firewall_egress=EGRESS,
+    )  # fmt: skip
+    unit = render("firewall", "holdfast-firewall.service.j2")
+    loader = render("firewall", "load-firewall.sh.j2", firewall_egress=EGRESS)
+    made.exec(["useradd", "--system", "--user-group", "shop"])
     for path, text in ((TABLE, table), (LOADER, loader), ("/etc/systemd/system/holdfast-firewall.service", unit)):
         made.exec(["install", "-D", "-m", "0700", "/dev/stdin", path], stdin=text.encode())
     made.exec(["nft", "add", "table", "inet", "foreign"])
     made.exec(["systemctl", "enable", "--now", "holdfast-firewall.service"])
     yield made
     made.stop()
+
+
+def asked_by(host: LabHost, account: str, addresses: list[str]) -> dict[int, set[bool]]:
+    """Ask for both published ports on the host itself as an account; the answers by port."""
+    command = [*as_account(account), "python3", "-", json.dumps([DECLARED, UNDECLARED, 80]), *addresses]
+    return by_port(host.exec(command, stdin=PROBE.encode()).stdout)
+
+
+def by_port(answers: str) -> dict[int, set[bool]]:
+    """Sort what the probe printed."""
+    found: dict[int, set[bool]] = {}
+    for place, answer in json.loads(answers).items():
+        found.setdefault(int(place.split()[1]), set()).add(answer)
+    return found
 
 
 def reached(lab: Lab, host: LabHost) -> dict[int, set[bool]]:
@@ -86,8 +118,7 @@ def reached(lab: Lab, host: LabHost) -> dict[int, set[bool]]:
         [*lab.outsider(), "python3", "-", json.dumps([DECLARED, UNDECLARED]), *addresses],
         input=PROBE, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    answers: dict[str, Any] = json.loads(done.stdout)
-    return {p: {bool(v) for k, v in answers.items() if k.endswith(f" {p}")} for p in (DECLARED, UNDECLARED)}
+    return by_port(done.stdout)
 
 
 def inside(host: LabHost, target: str) -> bool:
@@ -112,6 +143,13 @@ def test_only_the_declared_port_is_published(lab: Lab, host: LabHost, order: str
     assert answers == {DECLARED: {True}, UNDECLARED: {False}}
     assert inside(host, "undeclared"), "containers on one bridge no longer reach each other"
     assert not inside(host, "far"), "our accept has overridden Docker's isolation of its networks"
+
+
+def test_a_service_reaches_published_ports_that_it_declares(host: LabHost) -> None:
+    """A published port is the host's own, whatever address is used: anywhere else is not it."""
+    own = ["127.0.0.1", host.address, *([host.address6] if host.address6 else [])]
+    assert asked_by(host, "", own) == {DECLARED: {True}, UNDECLARED: {True}, 80: {False}}
+    assert asked_by(host, "shop", own) == {DECLARED: {True}, UNDECLARED: {False}, 80: {False}}
 
 
 def test_other_tables_are_untouched(host: LabHost) -> None:

@@ -209,14 +209,35 @@ def test_full_disk(target: Target, tmp_path: Path) -> None:
     assert mine.play(SITE).changed == 0
 
 
+# As the distributions write it. An Ubuntu says that it is like Debian, and it is none.
+UBUNTU = """
+PRETTY_NAME="Ubuntu 24.04.3 LTS"
+NAME="Ubuntu"
+VERSION_ID="24.04"
+VERSION="24.04.3 LTS (Noble Numbat)"
+VERSION_CODENAME=noble
+ID=ubuntu
+ID_LIKE=debian
+UBUNTU_CODENAME=noble
+"""
+BULLSEYE = """
+PRETTY_NAME="Debian GNU/Linux 11 (bullseye)"
+NAME="Debian GNU/Linux"
+VERSION_ID="11"
+VERSION="11 (bullseye)"
+VERSION_CODENAME=bullseye
+ID=debian
+"""
+
+
 @pytest.mark.parametrize(
-    ("system", "version", "name"),
-    [("ubuntu", "24.04", "Ubuntu 24.04 LTS"), ("debian", "11", "Debian GNU/Linux 11 (bullseye)")],
+    ("text", "name"),
+    [(UBUNTU, "Ubuntu 24.04.3 LTS"), (BULLSEYE, "Debian GNU/Linux 11 (bullseye)")],
+    ids=["ubuntu", "bullseye"],
 )
-def test_unsupported_release(bare: Target, system: str, version: str, name: str) -> None:
+def test_unsupported_release(bare: Target, text: str, name: str) -> None:
     """Another system is named, and left alone."""
-    text = f'ID={system}\nVERSION_ID="{version}"\nPRETTY_NAME="{name}"\nVERSION_CODENAME=other\n'
-    bare.sh(f"rm -f /etc/os-release; printf '%s' '{text}' > /etc/os-release")
+    bare.sh(f"rm -f /etc/os-release; printf '%s' '{text.lstrip()}' > /etc/os-release")
     witness = Witness(bare)
     run = bare.play(SITE, expect=2)
     assert f"runs {name}" in run.text

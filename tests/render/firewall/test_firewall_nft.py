@@ -158,7 +158,7 @@ def test_a_service_is_held_to_what_it_declares() -> None:
         "ct state established ct mark { 1, 2, 3 } accept",
         'ip daddr 127.0.0.1 meta l4proto { tcp, udp } th dport 530 accept comment "blog to our resolver"',
         'ip6 daddr ::1 meta l4proto { tcp, udp } th dport 530 accept comment "blog to our resolver"',
-        'oif "lo" tcp dport 9200 ct mark set 1 accept comment "blog to loopback"',
+        'oif "lo" meta l4proto tcp ct original proto-dst 9200 ct mark set 1 accept comment "blog to loopback"',
         nowhere,
         'ip6 daddr fd00::/64 udp dport 53 ct mark set 2 accept comment "blog to fd00::/64"',
         'ip daddr @to4_api.example.net tcp dport 443 ct mark set 3 accept comment "blog to api"',

@@ -63,13 +63,13 @@ def survey(**changes: Any) -> dict[str, Any]:
     }
 
 
-def refused(found: dict[str, Any], accept: list[str] | None = None) -> list[str]:
+def refused(found: dict[str, Any], accept: list[str] | None = None, purged: list[str] | None = None) -> list[str]:
     """Return the entries that a first run on web1 asks for."""
     raw = good()
     raw["hosts"]["web1"]["accept"] = accept or []
     cat = FILTERS["catalogue"](raw, SCHEMA)
     rules = FILTERS["firewall_rules"](cat, "web1")
-    return [entry["accept"] for entry in FILTERS["adoption_refusals"](cat, "web1", found, rules)]
+    return [entry["accept"] for entry in FILTERS["adoption_refusals"](cat, "web1", found, rules, purged or [])]
 
 
 def test_sshd_and_clients_are_no_listeners_of_the_survey() -> None:
@@ -92,6 +92,16 @@ def test_what_is_in_use_is_asked_for_until_it_is_accepted() -> None:
     assert refused(found) == wanted
     assert refused(found, wanted[:1]) == wanted[1:]
     assert refused(found, wanted) == []
+
+
+def test_what_would_be_purged_is_asked_for_in_words_that_the_inventory_takes() -> None:
+    purged = ["libc6-i386:i386", "g++", "telnetd"]
+    wanted = [f"package {name}" for name in sorted(purged)]
+    assert refused(survey(), purged=purged) == wanted
+    assert refused(survey(), wanted, purged) == []
+    raw = good()
+    raw["hosts"]["web1"]["accept"] = wanted
+    assert FILTERS["data_mistakes"](raw, SCHEMA) == []
 
 
 def drafted(found: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

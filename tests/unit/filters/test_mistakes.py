@@ -187,6 +187,7 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (add_service(name="web", egress=[{"to": "web", "port": 1}]), "service web", "egress[1].to", "rename one"),
     (database_without_address, "service other", "database.network", "no address on backend"),
     (destination_without_address, "service other", "egress[1].to", "no address to let out to"),
+    (whole(policy={"base": {"resolvers": ["::1", "::2", "::3", "::4"]}}), "policy", "base.resolvers", "three at most"),
     (whole(policy={"dns": {"resolvers": ["dns.example"]}}), "policy", "dns.resolvers[1]", "without a prefix length"),
     (set_in(host("web1"), address="203.0.113.300"), "host web1", "host.address", "IPv4 address"),
     (set_in(host("web1"), address="203.0.113.15"), "host web2", "host.address", "web1 has the same"),

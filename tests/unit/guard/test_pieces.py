@@ -94,6 +94,25 @@ def test_router_advertisements_that_the_kernel_leaves_to_others_stay_there(monke
     assert sysctl.differing(wanted) == {"net.ipv6.conf.eth1.accept_ra": "2", "net.ipv4.ip_forward": "1"}
 
 
+def test_kernel_settings_of_files_are_mended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sysctl, "ROOT", f"{tmp_path}/")
+    now = {"conf/eth0/redirects": "1\n", "conf/eth0.100/redirects": "1\n", "conf/lo/redirects": "1\n", "mem": "4\t8\n"}
+    for name, value in now.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(value)
+    file = tmp_path / "60-holdfast.conf"
+    file.write_text("; a\n# b = 1\n\nconf.lo.redirects=1\nconf.*.redirects = 0\nmem = 4 8\ngone.* = 1\ngone = 1\n")
+    wanted = sysctl.configured([str(file), f"{tmp_path}/not-there.conf"])
+    redirects = {"conf.eth0.redirects": "0", "conf.eth0/100.redirects": "0", "conf.lo.redirects": "1"}
+    assert wanted == {**redirects, "mem": "4 8", "gone": "1"}
+    said = {f"set conf.{card}.redirects to 0: it was 1" for card in ("eth0", "eth0/100")}
+    for only_look, after in ((True, "1"), (False, "0")):
+        did, refused = sysctl.mend(wanted, only_look=only_look)
+        assert (set(did), refused) == (said, ["gone is none of its settings"])
+        assert (tmp_path / "conf/eth0.100/redirects").read_text().strip() == after
+    assert sysctl.mend(wanted, only_look=False)[0] == []
+
+
 def test_the_shell_script_brings_files_back(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("new")
     (tmp_path / ".a.guard-old").write_text("old")

@@ -34,8 +34,18 @@ UID = 990
 
 def match(left: str, right: Any) -> dict[str, Any]:
     kind, _, key = left.partition(" ")
-    named = {kind: {"key": key}} if kind in ("meta", "ct") else {"payload": {"protocol": kind, "field": key}}
+    side, _, word = key.rpartition(" ")
+    named = (
+        {kind: {"key": word, **({"dir": side} if side else {})}}
+        if kind in ("meta", "ct")
+        else {"payload": {"protocol": kind, "field": key}}
+    )
     return {"match": {"op": "==", "left": named, "right": right}}
+
+
+def asked(proto: str | int, port: int) -> list[dict[str, Any]]:
+    """Return matches for what a service asks for on the host itself."""
+    return [match("meta oif", "lo"), match("meta l4proto", proto), match("ct original proto-dst", port)]
 
 
 CLOSED = [[match("ip daddr", "@metadata"), *REFUSE], [match("meta oif", "lo"), *REFUSE]]
@@ -70,9 +80,10 @@ def judged(*held_to: list[dict[str, Any]]) -> list[str]:
     [
         [match("ct state", "established"), match("ct direction", "reply")],
         [match("ct state", "established"), match("ct mark", 7)],
-        [match("meta oif", "lo"), match("tcp dport", 8001)],
-        [match("meta oif", "lo"), match("tcp dport", 25)],
-        [match("meta oif", "lo"), match("tcp dport", 9200)],
+        asked("tcp", 8001),
+        asked(6, 8001),
+        asked("tcp", 25),
+        asked("tcp", 9200),
         [match("ip daddr", "203.0.113.2"), match("tcp dport", 5432)],
         [match("ip6 daddr", "fd00::2"), match("tcp dport", 5432)],
         [match("ip daddr", {"prefix": {"addr": "198.51.100.0", "len": 24}}), match("udp dport", 53)],
@@ -90,8 +101,10 @@ def test_what_is_declared_may_be_let_out(rule: list[dict[str, Any]]) -> None:
         [],
         [match("ct state", "established")],
         [match("meta oif", "lo")],
-        [match("meta oif", "lo"), match("tcp dport", 9201)],
-        [match("meta oif", "lo"), match("udp dport", 9200)],
+        [match("meta oif", "lo"), match("tcp dport", 9200)],
+        asked("tcp", 9201),
+        asked("udp", 9200),
+        asked(17, 9200),
         [match("ip daddr", "203.0.113.2")],
         [match("ip daddr", "203.0.113.3"), match("tcp dport", 5432)],
         [match("ip daddr", "203.0.113.2"), match("tcp dport", {"range": [1, 65535]})],

@@ -1,0 +1,150 @@
+#!/usr/bin/python
+"""See which program keeps the host's list of resolvers, and whether other resolvers would answer. Changes nothing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: resolvers
+short_description: See who keeps the host's list of resolvers, and whether others would answer; changes nothing
+description:
+  - Fails where a program keeps the list that would write over another one, and says how to end that.
+  - Asks each resolver from the host. Fails when none of them answers, unless the host asks them already; one that is
+    silent beside one that answers is a warning.
+author: [holdfast]
+options:
+  addresses:
+    description: Addresses of the resolvers.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Prove the resolvers
+  resolvers:
+    addresses: [192.0.2.53, "2001:db8::53"]
+  register: found
+"""
+
+RETURN = r"""
+keeper:
+  description: Where the list is to be declared - V(file), which is C(/etc/resolv.conf), or V(systemd-resolved).
+  type: str
+  returned: success
+dhclient: {description: Whether there is a dhclient that has to leave the file alone., type: bool, returned: success}
+silent: {description: Those that do not answer., type: list, elements: str, returned: success}
+"""
+
+import glob
+import os
+import re
+import secrets
+import shutil
+import socket
+
+from ansible.module_utils.basic import AnsibleModule
+
+FILE = "/etc/resolv.conf"
+RESOLVED = "/etc/systemd/resolved.conf.d/60-holdfast.conf"
+DHCLIENT_HOOKS = "/etc/dhcp/dhclient-enter-hooks.d"
+TRIES, SECONDS = 2, 2.0
+FOUND, NO_SUCH_NAME = 0, 3
+
+
+class KeeperError(Exception):
+    """Somebody else keeps the list, and would write over ours."""
+
+
+def read(path: str) -> str:
+    """Return a file's text; nothing where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            return handle.read()
+    except OSError:
+        return ""
+
+
+def runs(name: str) -> bool:
+    """Tell whether a program of that name runs."""
+    return any(read(path).strip() == name for path in glob.glob("/proc/[0-9]*/comm"))
+
+
+def keeper() -> str:
+    """Return who keeps the list of resolvers.
+
+    Raises:
+        KeeperError: a program that has no place for a list of ours.
+    """
+    if any(line.split()[4] == FILE for line in read("/proc/self/mountinfo").splitlines()):
+        raise KeeperError(
+            f"{FILE} is mounted from outside, as in a container: declare them where the container is declared"
+        )
+    target = os.path.realpath(FILE)
+    if target.startswith(("/run/systemd/resolve/", "/usr/lib/systemd/resolv.conf")):
+        return "systemd-resolved"
+    if target != FILE:
+        raise KeeperError(f"{FILE} is a link to {target}, which another program keeps: declare them there")
+    program = shutil.which("resolvconf", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if program and os.path.basename(os.path.realpath(program)) != "resolvectl":
+        raise KeeperError(f"resolvconf writes {FILE}: purge the package resolvconf or openresolv first")
+    if runs("NetworkManager"):
+        raise KeeperError(f"NetworkManager writes {FILE}: declare them in its connections")
+    if runs("dhcpcd") and not re.search(r"(?m)^\s*nohook\s.*\bresolv\.conf\b", read("/etc/dhcpcd.conf")):
+        raise KeeperError(
+            f"dhcpcd writes {FILE}: add the line `nohook resolv.conf` to /etc/dhcpcd.conf, and restart it"
+        )
+    return "file"
+
+
+def asked_already(kept_by: str) -> list[str]:
+    """Return the resolvers that the host asks now by a declaration such as ours."""
+    if kept_by == "file":
+        return re.findall(r"(?m)^nameserver\s+(\S+)", read(FILE))
+    found = re.search(r"(?m)^DNS=(.*)$", read(RESOLVED))
+    return found[1].split() if found else []
+
+
+def answers(address: str) -> bool:
+    """Tell whether a resolver looks up names for this host: asked for the root's servers, which every one knows."""
+    ident = secrets.token_bytes(2)
+    query = ident + bytes.fromhex("0100 0001 0000 0000 0000 00 0002 0001")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for _ in range(TRIES):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as door:
+                door.settimeout(SECONDS)
+                door.connect((address, 53))
+                door.send(query)
+                reply = door.recv(4096)
+        except OSError:
+            continue
+        # It is a reply to this, and of one who asks others for us (RA).
+        if len(reply) >= 12 and reply[:2] == ident and reply[2] & 0x80 and reply[3] & 0x80:
+            return reply[3] & 15 in (FOUND, NO_SUCH_NAME)
+    return False
+
+
+def main() -> None:
+    """Look, ask, tell."""
+    module = AnsibleModule(
+        argument_spec={"addresses": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+    )
+    addresses = module.params["addresses"]
+    try:
+        kept_by = keeper()
+    except KeeperError as error:
+        module.fail_json(msg=f"policy.base.resolvers cannot be brought about, and nothing was changed. {error}.")
+    silent = [address for address in addresses if not answers(address)]
+    if silent == addresses and asked_already(kept_by) != addresses:
+        module.fail_json(
+            msg=f"{', '.join(silent)}: no answer to a DNS query from this host. The resolvers that it has "
+            "were kept, and nothing was changed. Correct policy.base.resolvers, or let them answer this host."
+        )
+    for address in silent:
+        module.warn(f"the resolver {address} does not answer a DNS query from this host (policy.base.resolvers)")
+    dhclient = kept_by == "file" and os.path.isdir(DHCLIENT_HOOKS)
+    module.exit_json(changed=False, keeper=kept_by, dhclient=dhclient, silent=silent)
+
+
+if __name__ == "__main__":
+    main()
