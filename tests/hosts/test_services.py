@@ -293,7 +293,10 @@ def test_what_fails_is_seen(target: Target, tmp_path: Path) -> None:
         f"chown root /srv/notes/shared; systemctl start notes-tick@{release} || true; chown notes /srv/notes/shared"
     )
     _run, data = verify(target, tmp_path / "report", expect=2)
-    found = " ".join(details(data, HOST, "failed")["services"])
+    failed = details(data, HOST, "failed")
+    found = " ".join(failed["services"])
     assert f"notes-web@{release} was started again 3 times" in found
     assert f"the last run of notes-tick@{release} failed" in found
-    assert set(details(data, HOST, "failed")) == {"services"}
+    # Where this took long, the host's own look at its health has come meanwhile: it tells of the schedule, too.
+    assert all("notes-tick" in one for one in failed.pop("health", []))
+    assert set(failed) == {"services"}
