@@ -36,8 +36,9 @@ class ActionModule(ActionBase):
         intact = args.pop("intact")
         order = {**args, "files": [stage.entry(entry, variables) for entry in args["files"]]}
         digest = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
-        if intact.get(order["concern"]) == digest:
-            result.update(changed=False, absent=[])
+        known = intact.get(order["concern"], {})
+        if known.get("digest") == digest:
+            result.update(changed=False, absent=known["absent"])
         else:
             result.update(commit.hand_over("apply", {**order, "digest": digest}, variables))
         return result

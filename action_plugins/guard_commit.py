@@ -52,6 +52,7 @@ SPEC = {
     },
     "passwords": {"type": "dict", "default": {}, "no_log": True},
     "keep": {"type": "list", "elements": "str", "default": []},
+    "sysctl_files": {"type": "list", "elements": "path", "default": []},
     "seconds": {"type": "int", "default": 60},
 }
 
@@ -153,11 +154,11 @@ class ActionModule(ActionBase):
             "units": [],
             "tables": {},
             "sysctl": {},
-            "sysctl_files": [],
+            "sysctl_files": args["sysctl_files"],
             "reload": {},
         }
         for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
-            for key in ("files", "prune", "validate", "units", "sysctl_files"):
+            for key in ("files", "prune", "validate", "units"):
                 order[key] += concern[key]
             for table in concern["tables"]:
                 order["tables"][table] = concern["reload"][0]

@@ -42,7 +42,6 @@ SPEC = {
     "reload": {"type": "list", "elements": "str", "default": []},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
     "sysctl": {"type": "dict", "default": {}},
-    "sysctl_files": {"type": "list", "elements": "path", "default": []},
     "tables": {"type": "list", "elements": "str", "default": []},
 }
 

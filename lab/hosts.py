@@ -399,7 +399,8 @@ def _init(families: Sequence[int]) -> list[str]:
     gone = [family for family in FAMILIES if family not in families]
     flush = "".join(f"ip -{family} address flush dev eth0; " for family in gone)
     name = "if mountpoint -q /etc/hostname; then umount /etc/hostname; hostname > /etc/hostname; fi"
-    return ["sh", "-c", f"{flush}{name}; mount --make-rshared / && exec /sbin/init"]
+    mode = "chmod 644 /etc/hostname"  # the file that an engine mounts upon is executable
+    return ["sh", "-c", f"{flush}{name}; {mode}; mount --make-rshared / && exec /sbin/init"]
 
 
 def _routed(network: ipaddress.IPv4Network) -> bool:

@@ -49,6 +49,14 @@ options:
     type: list
     elements: str
     default: []
+  sysctl_files:
+    description:
+      - Files of C(sysctl.d) on the host, with settings that guard no door. One that was changed by hand is mended with
+        the commit, and not taken back by a revert.
+      - What the kernel refuses, as in a container, is told and ends nothing.
+    type: list
+    elements: path
+    default: []
   seconds:
     description: Time after which the host puts itself back.
     type: int

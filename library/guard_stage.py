@@ -59,14 +59,6 @@ options:
     description: Kernel settings, as strings by key.
     type: dict
     default: {}
-  sysctl_files:
-    description:
-      - Files of C(sysctl.d) on the host, with settings that guard no door. One that was changed by hand is mended with
-        the commit, and not taken back by a revert.
-      - What the kernel refuses, as in a container, is told and ends nothing.
-    type: list
-    elements: path
-    default: []
   tables:
     description:
       - nftables tables (family and name) that a revert puts back, and that the first unit of O(reload) loads.

@@ -18,7 +18,7 @@ from lab import inventory
 
 from .attacks import OPEN, OURS, firewall, sshd
 from .condition import SCRIPT
-from .conftest import HOST, ROOT, Hardened, Target
+from .conftest import HOST, POLICY, ROOT, Hardened, Target
 from .starts import SITE, Witness, edit_host, own, pinned, same_people
 from .test_first_run import ATTACK, write_vars
 
@@ -138,14 +138,14 @@ def test_first_run_killed(bare: Target, tmp_path: Path, number: int) -> None:
 
 
 def test_first_run_killed_after_every_task(lab: Lab, release: str, tmp_path: Path) -> None:
-    """The same after each single task of a first run."""
+    """The same after each single task of a first run, of a host with a service and a backup."""
     number, killed = 0, ""
     while killed is not None:
         number += 1
         host = lab.start(HOST, release)
         try:
             folder = tmp_path / str(number)
-            target = Target(host, inventory.write(folder / "inventory", [host]))
+            target = Target(host, inventory.write(folder / "inventory", [host], policy=POLICY))
             killed = kill_after(target, folder, number) or None  # type: ignore[assignment]
             assert_next_run_repairs(target, f"killed after {killed}")
         finally:
@@ -163,11 +163,15 @@ def test_unreachable_host(lab: Lab, release: str, hardened: Hardened, tmp_path: 
     try:
         written = inventory.write(tmp_path / "inventory", [*hosts, Gone()], extra={"contact_timeout": 3})
         same_people(hardened, written)
+        for host in hosts:
+            host.exec(["touch", "/run/reboot-required"])
         run = Target(hosts[0], written).play(SITE, expect=4)
         recap = run.text.rpartition("PLAY RECAP")[2]
         assert re.search(r"gone\s.*unreachable=1", recap)
         assert len(re.findall(r"^a\d.*unreachable=0\s+failed=0", recap, re.MULTILINE)) == 2
         assert "gone could not be reached" in run.text
+        assert re.findall(r"(\w+), in its window, which opens", run.text) == ["a1", "a2"], run.text[-2000:]
+        assert run.text.count("Need a reboot:") == 1
         assert "host.address" in run.text
     finally:
         for host in hosts:
@@ -190,6 +194,44 @@ def test_held_apt_lock(bare: Target) -> None:
     bare.sh("systemctl stop holder")
     bare.play(SITE)
     assert bare.ssh("oper") == 0
+
+
+# Every package comes through a proxy at a port where nobody listens: refused at once, whatever the mirror is.
+NO_MIRROR = "/etc/apt/apt.conf.d/zz-no-mirror"
+NOBODY = 'Acquire::http::Proxy "http://127.0.0.1:9"; Acquire::https::Proxy "http://127.0.0.1:9";'
+PACKAGES = "dpkg-query -W -f '${Package} ${Version} ${Status}\\n'; dpkg --audit"
+
+
+@pytest.mark.parametrize("amid", [True, False], ids=["amid", "from-the-start"])
+def test_mirror_unreachable_in_a_first_run(bare: Target, amid: bool) -> None:
+    """Packages that cannot be fetched: the run says so and what to do, nothing is half done, the next one repairs."""
+    lost = f"""echo '{NOBODY}' > {NO_MIRROR}"""
+    if amid:  # the lists have come, then the mirror goes
+        bare.host.exec(["tee", "/root/lose-mirror"], stdin=lost.encode())
+        bare.sh(f"""echo 'APT::Update::Post-Invoke {{ "sh /root/lose-mirror"; }};' > {NO_MIRROR}""")
+    else:
+        bare.sh(lost)
+    before = bare.sh(SCRIPT), bare.sh(PACKAGES)
+    run = bare.play(SITE, expect=2)
+    said = " ".join(run.text.split())
+    assert "could not be installed; nothing was changed" in said, run.text[-3000:]
+    assert "see that the host reaches its package sources" in said, run.text[-3000:]
+    assert (bare.sh(SCRIPT), bare.sh(PACKAGES)) == before
+    assert bare.ssh("root", "true", key="oper") == 0
+    bare.sh(f"rm {NO_MIRROR}")
+    bare.play(SITE)
+    assert bare.ssh("oper") == 0
+    assert bare.play(SITE).changed == 0
+
+
+def test_mirror_unreachable_later(target: Target) -> None:
+    """A configured host needs no mirror for a run; who wants to patch it is told that nothing can be known."""
+    target.sh(f"echo '{NOBODY}' > {NO_MIRROR}")
+    run = target.play(SITE)
+    assert run.changed == 0, run.text
+    refused = target.play("playbooks/patch.yml", expect=2)
+    assert "127.0.0.1:9" in refused.text, refused.text[-3000:]
+    assert "nothing is pending" not in refused.text
 
 
 def test_full_disk(target: Target, tmp_path: Path) -> None:

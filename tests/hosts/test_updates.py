@@ -207,9 +207,13 @@ def test_patch(host: Target, tmp_path: Path) -> None:
     assert versions(host) == ["1.0", "1.2"]
     assert process(host) != began
     assert LIBRARY not in host.sh(f"{PROGRAM} old-code")
+    assert "Need a reboot" not in done.text
+    host.sh("touch /run/reboot-required; echo linux-image-sample > /run/reboot-required.pkgs")
     again = host.play(PATCH)
     assert "nothing is pending" in again.text
     assert not again.changed
+    listed_once = "web1, in its window, which opens Sun 00:00 UTC: asked for by linux-image-sample"
+    assert (again.text.count("Need a reboot:"), again.text.count(listed_once)) == (1, 1), again.text[-2000:]
 
     # Another host follows in the series, at an address where nobody is: it must not be tried.
     edited = own(host, tmp_path)
@@ -223,6 +227,7 @@ def test_patch(host: Target, tmp_path: Path) -> None:
     publish(host, security=[sample("sample-secure", "1.3", BROKEN)])
     stopped = edited.play(PATCH, "-e", "package=sample-secure", expect=2)
     assert "web1 is not well, and no further host was patched" in stopped.text
+    assert stopped.text.count(listed_once) == 1, "who needs a reboot is told also where the series stops"
     assert f"this library is {BROKEN}" in stopped.text
     assert "web2" not in stopped.text.partition("PLAY [Patch the hosts]")[2]
     assert versions(host) == ["1.0", "1.3"]
@@ -234,7 +239,9 @@ def test_policy(target: Target, tmp_path: Path) -> None:
     origin = "origin=Elsewhere,codename=${distro_codename}"
     edit(edited, "group_vars/all/policy.yml", lambda data: data["policy"].update(updates={"origins": [origin]}))
     edit(edited, "host_vars/web1.yml", lambda data: data["host"].pop("window"))
-    edited.play(SITE)
+    target.sh("touch /run/reboot-required")
+    ran = edited.play(SITE)
+    assert "web1, by hand, since it has no window: asked for by a package" in ran.text, ran.text[-2000:]
     origins = target.sh("apt-config dump | grep Origins-Pattern::").splitlines()
     assert [line.split('"')[1] for line in origins][1:] == [origin]
     assert target.sh("systemctl is-enabled holdfast-updates-window.timer", check=False).strip() == "disabled"

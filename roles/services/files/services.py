@@ -4,8 +4,8 @@
                             KEEP old releases of each service stay
     services run NAME       run the command on standard input in the sandbox of a service; its exit code is the answer
 
-What is not up in time is stopped, what it replaced runs on or again, and the exit code is 1. May be killed anywhere and
-run again.
+A service of which something is not up in time gets back what it was when it was last up, files and all; a line of its
+own that begins with "not up:" tells why. The others are none the worse for it. May be killed anywhere and run again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pwd
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import syslog
@@ -29,6 +30,8 @@ SECRETS = "/etc/holdfast/secrets"
 RECORDS = "/var/lib/holdfast/services"
 UNITS = "/etc/systemd/system"
 COMMANDS = "/run/holdfast-run"
+GIVEN_UP = "/run/holdfast-given-up"  # whoever starts units after a handler lets those alone that are named here
+NOTHING: dict[str, Any] = {"release": None, "parts": [], "schedules": [], "secrets": []}
 UP_SECONDS = 30.0  # time to answer the health check
 STAY_SECONDS = 2.0  # time for which a part without a health check has to stay up
 LAST_WORDS = 8
@@ -62,6 +65,11 @@ def show(unit: str) -> dict[str, str]:
     )
 
 
+def runs(unit: str) -> bool:
+    """Whether a unit runs, or is about to."""
+    return show(unit)["ActiveState"] in ("active", "activating", "reloading")
+
+
 def last_words(unit: str) -> str:
     """What a unit said last."""
     run("journalctl", "--sync")
@@ -84,6 +92,27 @@ def write(path: str, data: dict[str, Any]) -> None:
     with open(f"{path}.new", "w", encoding="utf-8") as handle:
         json.dump(data, handle)
         handle.flush()
+        os.fsync(handle.fileno())
+    os.rename(f"{path}.new", path)
+
+
+def content(path: str) -> dict[str, Any]:
+    """Return what brings a file back, its time too: by that it is told whether a unit is younger than its files."""
+    with open(path, encoding="utf-8") as handle:
+        state = os.stat(handle.fileno())
+        return {"text": handle.read(), "mode": stat.S_IMODE(state.st_mode), "time": state.st_mtime_ns}
+
+
+def put(path: str, kept: dict[str, Any]) -> None:
+    """Bring a file of root's back as it was kept."""
+    if os.path.exists(path) and content(path) == kept:
+        return
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(f"{path}.new", "w", encoding="utf-8") as handle:
+        handle.write(kept["text"])
+        handle.flush()
+        os.fchmod(handle.fileno(), kept["mode"])
+        os.utime(handle.fileno(), ns=(kept["time"], kept["time"]))
         os.fsync(handle.fileno())
     os.rename(f"{path}.new", path)
 
@@ -113,6 +142,14 @@ def end(units: set[str]) -> None:
         systemctl("daemon-reload")  # or systemd remembers units for the sake of links that are gone
 
 
+def files_of(name: str, plan: dict[str, Any]) -> list[str]:
+    """Paths of the units and secrets of a service."""
+    units = [f"{name}-{part['role']}@.service" for part in plan["parts"]]
+    units += [f"{name}-{schedule}@.{kind}" for schedule in plan["schedules"] for kind in ("service", "timer")]
+    units += [f"{name}-run@.service"] if plan["release"] else []
+    return [f"{UNITS}/{unit}" for unit in units] + [f"{SECRETS}/{name}/{secret}" for secret in plan["secrets"]]
+
+
 class Service:
     """One declared service: its plan, and the record of what was started for it before."""
 
@@ -120,10 +157,31 @@ class Service:
         """Nothing is touched."""
         self.name, self.plan, self.record = name, plan, record
         self.release = plan["release"]
+        self.started: set[str] = set()
+        self.last_up = f"{SECRETS}/{name}/.last-up.json"  # there, since the secrets are in it
 
     def unit(self, part: str, kind: str = "service") -> str:
         """Name of the instance of the declared release."""
         return f"{self.name}-{part}@{self.release}.{kind}"
+
+    @property
+    def parts(self) -> set[str]:
+        """Units of the declared parts."""
+        return {self.unit(part["role"]) for part in self.plan["parts"]}
+
+    @property
+    def timers(self) -> set[str]:
+        """Units of the declared schedules."""
+        return {self.unit(name, "timer") for name in self.plan["schedules"]}
+
+    def there(self) -> set[str]:
+        """Parts and timers of whatever release that run, have failed or are enabled."""
+        found: set[str] = set()
+        for part in self.record["parts"]:
+            found |= instances(f"{self.name}-{part}", "service")
+        for schedule in self.record["schedules"]:
+            found |= instances(f"{self.name}-{schedule}", "timer")
+        return found
 
     def note(self) -> None:
         """Record what is about to be started, so that a later run can end it even when this one is killed."""
@@ -180,31 +238,74 @@ class Service:
             return error.strerror or str(error)
         return words[1] if len(words) > 1 else "no HTTP"
 
+    def bring_up(self) -> None:
+        """Start each part that does not run as declared. Raises NotUpError when one does not come up."""
+        for part in self.plan["parts"]:
+            unit = self.unit(part["role"])
+            if self.is_current(part["role"]):
+                continue
+            active = [one for one in instances(f"{self.name}-{part['role']}", "service") if one != unit and runs(one)]
+            if part["port"] and active:
+                print(f"{unit}: port {part['port']} cannot be held twice, so {' '.join(active)} was stopped first")
+                systemctl("stop", *active)
+            self.started.add(unit)
+            if wrong := systemctl("restart", unit):
+                raise NotUpError(f"{unit} did not start: {wrong} It said last:\n{last_words(unit)}")
+            self.wait(part)
+            print(f"{unit} is up" + (f", instead of {' '.join(active)}" if active else ""))
+
     def finish(self, keep: int) -> None:
-        """Enable what is up, stop what it replaced, and forget old releases."""
-        parts = {self.unit(part["role"]) for part in self.plan["parts"]}
-        timers = {self.unit(name, "timer") for name in self.plan["schedules"]}
-        if wrong := systemctl("enable", *sorted(parts | timers)) if parts | timers else "":
+        """Enable what is up, stop what it replaced, keep what a way back needs, and forget old releases."""
+        if wrong := systemctl("enable", *sorted(self.parts | self.timers)) if self.parts | self.timers else "":
             raise NotUpError(wrong)
         for name in self.plan["schedules"]:
-            if not self.is_current(name, "timer") and (wrong := systemctl("restart", self.unit(name, "timer"))):
-                raise NotUpError(wrong)
-        before: set[str] = set()
-        for part in self.record["parts"]:
-            before |= instances(f"{self.name}-{part}", "service")
-        for schedule in self.record["schedules"]:
-            before |= instances(f"{self.name}-{schedule}", "timer")
-        end(before - parts - timers)
+            timer = self.unit(name, "timer")
+            if not self.is_current(name, "timer"):
+                self.started.add(timer)
+                if wrong := systemctl("restart", timer):
+                    raise NotUpError(wrong)
+        end(self.there() - self.parts - self.timers)
         releases = [one for one in self.record.get("releases", []) if one != self.release]
         releases += [self.release] if self.release else []
         kept = releases[-(keep + 1) :]
-        ports = [part["port"] for part in self.plan["parts"] if part["port"]]
-        roles = [part["role"] for part in self.plan["parts"]]
-        done = {"parts": roles, "schedules": self.plan["schedules"], "ports": ports, "releases": kept}
+        done = {
+            "parts": [part["role"] for part in self.plan["parts"]],
+            "schedules": self.plan["schedules"],
+            "ports": [part["port"] for part in self.plan["parts"] if part["port"]],
+            "releases": kept,
+        }
+        files = {path: content(path) for path in files_of(self.name, self.plan)}
+        write(self.last_up, {"plan": self.plan, "files": files})
         write(f"{RECORDS}/{self.name}.json", done)
         for path in glob.glob(f"/srv/{self.name}/releases/*"):
             if os.path.basename(path) not in kept:
                 shutil.rmtree(path)
+
+    def put_back(self) -> str:
+        """Bring back what was last up, or nothing where there was none; return in words what runs now.
+
+        The plan that stays differs from every declared one: the next run tries again, and may not find all well.
+        """
+        for unit in self.parts | self.timers:
+            os.makedirs(GIVEN_UP, exist_ok=True)
+            with open(f"{GIVEN_UP}/{unit}", "w", encoding="utf-8"):
+                pass
+        good = read(self.last_up) or {"plan": NOTHING, "files": {}}
+        end(self.started)
+        for path in set(files_of(self.name, self.plan)) - set(good["files"]):
+            os.unlink(path)
+        for path, kept in good["files"].items():
+            put(path, kept)
+        write(f"{PLANS}/{self.name}.json", {**good["plan"], "not_up": self.release})
+        systemctl("daemon-reload")
+        old = Service(self.name, good["plan"], self.record)
+        wanted = sorted(old.parts | old.timers)
+        end(self.there() - set(wanted))
+        if not wanted:
+            return "nothing of it was ever up"
+        if wrong := systemctl("enable", *wanted) or systemctl("start", *wanted):
+            return f"{' '.join(wanted)}, which ran before, could not be started again: {wrong}"
+        return f"put back as it was last up: {' '.join(wanted)}"
 
 
 def retire(name: str, record: dict[str, Any]) -> str:
@@ -253,47 +354,23 @@ def belongings(name: str) -> str:
 
 
 def settle(keep: int) -> None:
-    """Bring everything that is declared up, then end what it replaces."""
+    """Bring up each service that is declared and end what it replaces, or put it back; end what is declared no more."""
+    shutil.rmtree(GIVEN_UP, ignore_errors=True)
     records = by_name(RECORDS)
     services = [Service(name, plan, records.pop(name, {})) for name, plan in by_name(PLANS).items()]
     ports = {part["port"] for service in services for part in service.plan["parts"] if part["port"]}
     for name in [name for name, record in records.items() if ports & set(record.get("ports", []))]:
         print(retire(name, records.pop(name)))  # its port is wanted by another
-    started: set[str] = set()
-    stopped: list[str] = []
-    try:
-        for service in services:
-            service.note()
-            for part in service.plan["parts"]:
-                bring_up(service, part, started, stopped)
-        for service in services:
+    for service in services:
+        service.note()
+        try:
+            service.bring_up()
             service.finish(keep)
-    except NotUpError as error:
-        end(started)
-        if stopped and (wrong := systemctl("start", *stopped)):
-            print(f"{' '.join(stopped)}, which ran before, could not be started again: {wrong}")
-        print(f"{error}\nWhat ran before runs on.")
-        raise SystemExit(1) from error
+        except NotUpError as error:
+            why = " / ".join(str(error).splitlines())
+            print(f"not up: {service.name}: {why} / {service.put_back()}")
     for name, record in records.items():
         print(retire(name, record))
-
-
-def bring_up(service: Service, part: dict[str, Any], started: set[str], stopped: list[str]) -> None:
-    """Start one part where it does not run as declared. Raises NotUpError when it does not come up."""
-    unit = service.unit(part["role"])
-    if service.is_current(part["role"]):
-        return
-    active = [one for one in instances(f"{service.name}-{part['role']}", "service") if one != unit]
-    active = [one for one in active if show(one)["ActiveState"] in ("active", "activating", "reloading")]
-    if part["port"] and active:
-        print(f"{unit}: port {part['port']} cannot be held twice, so {' '.join(active)} was stopped first")
-        stopped += active
-        systemctl("stop", *active)
-    started.add(unit)
-    if wrong := systemctl("restart", unit):
-        raise NotUpError(f"{unit} did not start: {wrong} It said last:\n{last_words(unit)}")
-    service.wait(part)
-    print(f"{unit} is up" + (f", instead of {' '.join(active)}" if active else ""))
 
 
 def one_off(name: str, command: str) -> int:

@@ -33,6 +33,10 @@ def texts(entries: list[dict[str, Any]], pruned: list[str]) -> list[dict[str, st
     found = []
     for entry in entries:
         path, before, after = entry["path"], entry["old"], entry["bytes"]
+        if strayed := entry.get("strayed"):
+            what, now = f"{path} (its directories)", "\n".join(strayed)
+            found.append({"before_header": what, "after_header": what, "before": f"{now}\n", "after": "as it says\n"})
+            continue
         if before == after:
             what = f"{path} (owner, group or mode)"
             mode = f"{entry['owner']}:{entry['group']} {entry['mode']:04o}\n"
@@ -67,6 +71,8 @@ def says(order: dict[str, Any], entries: list[dict[str, Any]], pruned: list[str]
         path = entry["path"]
         if os.path.dirname(path) == order["key_directory"]:
             said += _key_says(os.path.basename(path), entry["old"], entry["bytes"])
+        elif entry.get("strayed"):
+            said += [f"mend {place}" for place in entry["strayed"]]
         else:
             said.append(f"{'change' if entry['old'] is not None else 'create'} {path}")
             if path.endswith(".nft"):

@@ -16,6 +16,7 @@ import pwd
 import stat
 from typing import Any
 
+import places
 from host import GuardError, sync_directory, unlink
 
 TWIN = ".guard-old"
@@ -68,7 +69,10 @@ def owner_of(entry: dict[str, Any]) -> tuple[int, int]:
 
 
 def differing(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Entries whose place on the host differs in kind, content, owner or mode; each gains `bytes` and `old`."""
+    """Entries whose place on the host differs in kind, content, owner or mode; each gains `bytes` and `old`.
+
+    So does a file of tmpfiles.d of whose directories one has strayed; that is told in `strayed`.
+    """
     found = []
     for entry in entries:
         entry["bytes"], entry["old"] = content_of(entry), read(entry["path"])
@@ -76,7 +80,9 @@ def differing(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
             found.append(entry)
             continue
         now = os.lstat(entry["path"])
-        if stat.S_IMODE(now.st_mode) != entry["mode"] or (now.st_uid, now.st_gid) != owner_of(entry):
+        entry["strayed"] = places.strayed(entry["path"], entry["bytes"])
+        wrong = stat.S_IMODE(now.st_mode) != entry["mode"] or (now.st_uid, now.st_gid) != owner_of(entry)
+        if wrong or entry["strayed"]:
             found.append(entry)
     return found
 

@@ -12,6 +12,7 @@ import stat
 from typing import Any
 
 import files
+import places
 import units
 from host import GuardError, write_durably
 
@@ -55,8 +56,8 @@ def keep(order: dict[str, Any]) -> None:
         write_durably(path, json.dumps(kept).encode())
 
 
-def intact() -> dict[str, str]:
-    """Digest of each set's order that would find nothing to do now, by its concern."""
+def intact() -> dict[str, dict[str, Any]]:
+    """Of each set that lies as it was put, the digest of its order and what it looks for and is not there."""
     found = {}
     for path in sorted(glob.glob(f"{STORE}/*.json")):
         concern = os.path.basename(path)[: -len(".json")]
@@ -66,15 +67,16 @@ def intact() -> dict[str, str]:
     wanted = [unit for kept in found.values() for unit in kept["sealed"]["units"]]
     moved = {step[-1] for step in units.plan(wanted)[0]}
     return {
-        concern: kept["digest"]
+        concern: {
+            "digest": kept["digest"],
+            "absent": [place for place in kept["sealed"]["look_for"] if not os.path.lexists(place)],
+        }
         for concern, kept in found.items()
         if not moved & {unit["name"] for unit in kept["sealed"]["units"]}
     }
 
 
 def _lies(sealed: dict[str, Any]) -> bool:
-    if any(not os.path.lexists(path) for path in sealed["look_for"]):
-        return False
     if files.undeclared(sealed["prune"], sealed["files"]):
         return False
     return all(_same(entry) for entry in sealed["files"])
@@ -82,7 +84,7 @@ def _lies(sealed: dict[str, Any]) -> bool:
 
 def _same(entry: dict[str, Any]) -> bool:
     data = files.read(entry["path"])
-    if data is None or files.digest(data) != entry["sha256"]:
+    if data is None or files.digest(data) != entry["sha256"] or places.strayed(entry["path"], data):
         return False
     now = os.lstat(entry["path"])
     try:

@@ -92,11 +92,17 @@ def _of(deb: str) -> Pending:
 def listing(package: str, *, fetch: bool) -> dict[str, Any]:
     """Tell what is pending; without ``fetch`` by the package lists as they are."""
     if fetch:
-        must("apt-get", "-q", *LOCK_WAIT, "update", seconds=600)
+        must("apt-get", "-q", "--error-on=any", *LOCK_WAIT, "update", seconds=600)
     # The lists themselves carry the mirror's time.
     fetched = time.gmtime(os.stat("/var/lib/apt/lists/partial").st_mtime)
     lines = [str(entry) for entry in pending(package)]
-    return {"lines": lines, "as_of": time.strftime("%Y-%m-%d %H:%M UTC", fetched)}
+    _, old = old_libraries.sorted_out(old_libraries.look())
+    return {"lines": lines, "as_of": time.strftime("%Y-%m-%d %H:%M UTC", fetched), "reboot": _reboot(old)}
+
+
+def _reboot(old: old_libraries.Restarted) -> list[str]:
+    """Why the host needs a reboot."""
+    return reboot_need.reasons() + [f"runs old code: {one}" for one in old.reboot]
 
 
 def install(package: str, held: list[str]) -> dict[str, Any]:
@@ -116,11 +122,12 @@ def install(package: str, held: list[str]) -> dict[str, Any]:
         except Problem as problem:
             unwell.append(str(problem))
     installed = [str(entry) for entry in wanted if entry.package not in left]
-    reboot = reboot_need.reasons() + [f"runs old code: {one}" for one in restarted.reboot]
+    reboot = _reboot(restarted)
     lines = [f"installed: {one}" for one in installed] + [f"restarted: {one}" for one in restarted.units]
     lines += [f"runs old code until it ends: {one}" for one in restarted.sessions]
     lines += [f"needs a reboot: {one}" for one in reboot] or ["needs no reboot"]
-    return {"lines": lines, "unwell": unwell + failed_units() + apt_state.package_problems(held)}
+    unwell += failed_units() + apt_state.package_problems(held)
+    return {"lines": lines, "unwell": unwell, "reboot": reboot}
 
 
 def _version(package: str) -> str:

@@ -1,0 +1,46 @@
+"""The `reboot_list` filter: which hosts need a reboot, why, and when it comes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def reasons(heard: Mapping[str, Any]) -> list[str]:
+    """Return why a host needs a reboot, by the last that it said of it."""
+    for answer in (heard["installed"], heard["pending"]):
+        if answer.startswith("{"):
+            said: list[str] = json.loads(answer)["reboot"]
+            return said
+    return ["asked for by a package"] if heard["asked"] else []
+
+
+def when(heard: Mapping[str, Any]) -> str:
+    """Return in words when a host reboots by itself, if it does."""
+    if not heard["by_itself"]:
+        return "by hand, since policy.updates.reboot is false"
+    if not heard["window"]:
+        return "by hand, since it has no window"
+    return f"in its window, which opens {heard['window']['at']} UTC"
+
+
+def reboot_list(hosts: Mapping[str, Any]) -> list[str]:
+    """Return a line for each host that needs a reboot, sorted by name.
+
+    hosts: {name: {installed, pending: what the patch program answered as JSON, or nothing; asked: whether the host has
+    Debian's mark; window: {at} or {}; by_itself: whether it may reboot in its window}}.
+    """
+    return [
+        f"{name}, {when(heard)}: {'; '.join(why)}" for name, heard in sorted(hosts.items()) if (why := reasons(heard))
+    ]
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filter by name."""
+        return {"reboot_list": reboot_list}
