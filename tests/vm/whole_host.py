@@ -1,26 +1,21 @@
-"""The whole host on a kernel of its own: a reboot in its window, want of memory, power loss, swap and clock."""
+"""What befalls a whole host on a kernel of its own: want of memory, a reboot in its window, power loss within a set."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import time
 from typing import TYPE_CHECKING
 
 from lab.vm import VirtualHost
-from tests.hosts.conftest import HOST
-from tests.hosts.reports import details, verify
 from tests.hosts.test_egress import METADATA, NXDOMAIN, QUERY, UNDECLARED_NAME
 from tests.hosts.test_fileset import PLAYBOOK, put, sample
-from tests.hosts.test_health import levels
 from tests.hosts.test_services import PORT, ask, instance
 from tests.hosts.test_updates import WINDOW, eventually, said
 from tests.hosts.traffic import as_account
 
 from .conftest import NAME, NAMED_PORT
 from .outside import address, outside
-from .time_server import time_server, wait_until_synchronized
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,84 +106,56 @@ def assert_it_serves(target: Target) -> None:
     assert target.ssh("oper") == 0
 
 
-def test_an_upgrade_is_taken_in_the_window(target: Target) -> None:
-    """A newer kernel waits for the window; the host reboots in it, once, and is as it was."""
+def starve(target: Target, part: str) -> str:
+    """Let a process of a part take more than the part may have, until systemd has started it again; return the unit."""
+    unit = instance(target, part)
+    group = target.sh(f"systemctl show -P ControlGroup {unit}").strip()
+    within = f"echo $$ > '/sys/fs/cgroup{group}/cgroup.procs' && exec \"$@\""
+    target.host.exec(["sh", "-c", within, "sh", "python3", "-c", EATER, "400"], check=False)
+    assert eventually(target, f"systemctl is-active {unit} && [ $(systemctl show -P NRestarts {unit}) = 1 ]")
+    assert "Failed with result 'oom-kill'" in target.sh(f"journalctl --no-pager -o cat -u {unit}")
+    return unit
+
+
+def reboot_in_the_window(target: Target) -> None:
+    """Install a newer kernel, and wait until the host has rebooted by itself because of it."""
     assert isinstance(target.host, VirtualHost)
     target.sh(NEWER_KERNEL)
     before = target.sh(BOOT)
     target.sh(WINDOW_IS_NOW)
     target.host.wait_reboot()
     assert target.sh(BOOT) != before
+
+
+def assert_no_second_reboot(target: Target) -> None:
+    """The window has said why it rebooted, has not failed in it, and has nothing more to do."""
     told = target.sh(f"journalctl --no-pager -o cat -b -1 -u {WINDOW}").splitlines()
     assert "rebooting: installed after the start: vmlinuz-99.0.0-lab" in told
     assert not [line for line in told if "ailed" in line], told
-    assert_it_serves(target)
-
-    after = target.sh(BOOT)
+    boot = target.sh(BOOT)
     target.sh(f"systemctl start {WINDOW}")
     assert "restarted: nothing" in said(target, WINDOW)
     assert "rebooting" not in said(target, WINDOW)
-    assert target.sh(BOOT) == after
+    assert target.sh(BOOT) == boot
 
 
-def test_killed_for_want_of_memory(target: Target, tmp_path: Path) -> None:
-    """A part that takes more than it may have is killed, starts again, and the report says so, and nothing else."""
-    unit = instance(target, "shop-web")
-    group = target.sh(f"systemctl show -P ControlGroup {unit}").strip()
-    within = f"echo $$ > '/sys/fs/cgroup{group}/cgroup.procs' && exec \"$@\""
-    target.host.exec(["sh", "-c", within, "sh", "python3", "-c", EATER, "400"], check=False)
-    assert eventually(target, f"systemctl is-active {unit} && [ $(systemctl show -P NRestarts {unit}) = 1 ]")
-    assert "Failed with result 'oom-kill'" in target.sh(f"journalctl --no-pager -o cat -u {unit}")
-    with time_server(target):
-        target.sh("systemctl restart systemd-timesyncd")
-        wait_until_synchronized(target)
-        _run, data = verify(target, tmp_path / "report", expect=2)
-    failed = details(data, HOST, "failed")
-    assert set(failed) == {"services"}, failed
-    (found,) = failed["services"]
-    assert f"{unit.removesuffix('.service')}" in found
-    assert "killed for want of memory" in found
-    assert "notes" not in found
-
-
-def test_power_is_lost_within_a_set(target: Target, tmp_path: Path) -> None:
-    """Half of the files are in place, little is flushed, the power goes: the next run puts the rest there."""
-    put(target, sample(), tmp_path)
+def lose_power_within_a_set(target: Target, folder: Path) -> None:
+    """Half of the files are in place, little of it is flushed, and the power goes."""
+    put(target, sample(), folder)
     target.sh("rm /root/handled; echo set-swapping > /run/holdfast-guard.kill-at")
-    (tmp_path / "another.json").write_text(json.dumps({"set": sample("echo")}), encoding="utf-8")
-    run = target.start(PLAYBOOK, "-e", f"@{tmp_path}/another.json")
+    (folder / "another.json").write_text(json.dumps({"set": sample("echo")}), encoding="utf-8")
+    run = target.start(PLAYBOOK, "-e", f"@{folder}/another.json")
     assert eventually(target, "! test -e /run/holdfast-guard.kill-at"), "it was never within the set"
     target.host.restart(hard=True)
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate()
-    assert target.ssh("oper") == 0
     assert target.sh("ls /var/lib/holdfast/sets/sample.pending.json")
-    assert put(target, sample("echo"), tmp_path).changed
+
+
+def assert_the_next_run_repairs(target: Target, folder: Path) -> None:
+    """What was begun is finished, nothing is left of it, and the run after that changes nothing."""
+    assert put(target, sample("echo"), folder).changed
     assert target.sh("cat /etc/sample.d/new/one.conf /root/handled").split() == ["echo", "handled"]
     assert target.sh("systemctl is-enabled sample; systemctl is-active sample").split() == ["enabled", "active"]
     assert target.sh("find /etc -name '.*guard-*'; cd /var/lib/holdfast/sets; ls sample*").split() == ["sample.json"]
-    assert not put(target, sample("echo"), tmp_path).changed
-
-
-def test_swap_and_clock(target: Target) -> None:
-    """Swap that fills up and a clock that follows nobody are warnings, until they are mended."""
-    clock, swap = ("clock", "host"), ("swap", "host")
-    assert levels(target, clock, swap) == ["success", "warn", "ok"]
-    size = int(target.sh("swapon --show=SIZE --bytes --noheadings")) >> 20
-    eater = ["python3", "-c", EATER, str(size * 3 // 4)]
-    target.host.exec(["systemd-run", "--quiet", "--unit=eater", "--property=MemoryMax=48M", *eater])
-    assert eventually(target, "journalctl -u eater -o cat | grep -qx full")
-    assert levels(target, clock, swap) == ["success", "warn", "warn"]
-    target.sh("systemctl stop eater")
-
-    with time_server(target):
-        target.sh("systemctl restart systemd-timesyncd")
-        wait_until_synchronized(target)
-        assert levels(target, clock, swap) == ["success", "ok", "ok"]
-    target.sh("date --set '+1 hour'")
-    assert levels(target, clock) == ["success", "warn"]
-    with time_server(target):
-        target.sh("systemctl restart systemd-timesyncd")
-        wait_until_synchronized(target)
-        assert levels(target, clock) == ["success", "ok"]
-    assert abs(int(target.sh("date +%s")) - time.time()) < 60
+    assert not put(target, sample("echo"), folder).changed
