@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lab.vm import VirtualHost
 from tests.hosts.test_egress import METADATA, NXDOMAIN, QUERY, UNDECLARED_NAME
-from tests.hosts.test_fileset import PLAYBOOK, put, sample
+from tests.hosts.test_fileset import PLAYBOOK, UNIT, put, sample
 from tests.hosts.test_services import PORT, ask, instance
 from tests.hosts.test_updates import WINDOW, eventually, said
 from tests.hosts.traffic import as_account
@@ -140,16 +140,17 @@ def assert_no_second_reboot(target: Target) -> None:
 
 
 def lose_power_within_a_set(target: Target, folder: Path) -> None:
-    """Half of the files are in place, little of it is flushed, and the power goes."""
+    """Half of the files are in place and on the disk, and the power goes."""
     put(target, sample(), folder)
     target.sh("rm /root/handled; echo set-swapping > /run/holdfast-guard.kill-at")
     (folder / "another.json").write_text(json.dumps({"set": sample("echo")}), encoding="utf-8")
     run = target.start(PLAYBOOK, "-e", f"@{folder}/another.json")
     assert eventually(target, "! test -e /run/holdfast-guard.kill-at"), "it was never within the set"
+    target.sh("sync")
     target.host.restart(hard=True)
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate()
-    assert target.sh("ls /var/lib/holdfast/sets/sample.pending.json")
+    assert target.sh(f"grep -c bin/echo {UNIT}; cat /etc/sample.d/new/one.conf").split() == ["1", "true"]
 
 
 def assert_the_next_run_repairs(target: Target, folder: Path) -> None:
