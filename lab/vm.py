@@ -124,13 +124,22 @@ class VirtualHost(Machine):
         if hard:
             self.power_off()
             self.power_on()
-        else:
-            try:
-                # It answers nothing, since it goes down itself.
-                self._agent.send("guest-shutdown", {"mode": "reboot"})
-                self._monitor.wait_for("RESET", self.boot_seconds)
-            except (TimeoutError, EOFError, OSError) as error:
-                raise LabError(f"{self.name} did not go down to reboot\n{self.last_words()}") from error
+            if wait:
+                self.wait()
+            return
+        try:
+            # It answers nothing, since it goes down itself.
+            self._agent.send("guest-shutdown", {"mode": "reboot"})
+        except OSError as error:
+            raise LabError(f"{self.name}: QEMU has ended\n{self.last_words()}") from error
+        self.wait_reboot(wait=wait)
+
+    def wait_reboot(self, *, wait: bool = True) -> None:
+        """Wait until the guest goes down to reboot, whoever asked it to, and (``wait``) until it is back."""
+        try:
+            self._monitor.wait_for("RESET", self.boot_seconds)
+        except (TimeoutError, EOFError, OSError) as error:
+            raise LabError(f"{self.name} did not go down to reboot\n{self.last_words()}") from error
         if wait:
             self.wait()
 

@@ -94,7 +94,8 @@ did:
   returned: when something changed
 absent: {description: What of O(look_for) was not there at the start., type: list, elements: str, returned: success}
 intact:
-  description: Of every concern that lies as it was put in place, the C(digest) of the order that it came from, and C(absent).
+  description: >-
+    Of every concern that lies as it was put in place, the C(digest) of the order that it came from, and C(absent).
   type: dict
   returned: when nothing differs
 would: {description: The same in check mode., type: list, elements: str, returned: in check mode}

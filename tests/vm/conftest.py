@@ -11,8 +11,11 @@ import pytest
 
 from lab import inventory, vm
 from lab.hosts import Lab
-from tests.hosts.conftest import HOST, Run, Target
-from tests.hosts.starts import SITE
+from tests.hosts.conftest import HOST, POLICY, Run, Target
+from tests.hosts.starts import SITE, edit
+from tests.hosts.test_services import shop
+
+from .outside import address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +25,18 @@ if TYPE_CHECKING:
 PATIENCE = 10
 # A service that is declared, so that its port is open, and the port of one that is not.
 DECLARED, UNDECLARED = 8003, 9999
-SERVICES = [*inventory.default_services(), {"name": "door", "on": ["web"], "listen": [{"port": DECLARED}]}]
+DOOR = {"name": "door", "on": ["web"], "listen": [{"port": DECLARED}]}
+# What one of the two services with a program may open connections to: a name that the outsider knows.
+NAME, NAMED_PORT = "api.example.net", 8443
+EGRESS = [{"to": NAME, "port": NAMED_PORT}]
+# Minutes after a boot at which a clock that follows nobody is worth a warning.
+HEALTH = {"clock_minutes": {"warn": 1, "fail": 120}}
 # What a host brings along that is to pass packets on from its next boot on; the playbook is told that it does not.
 TO_BE_A_ROUTER = (
     "printf 'net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n' > /etc/sysctl.d/60-holdfast-forwarding.conf"
 )
+# A job that a copy of the machine finds half done has run out of its time there.
+UNTIL_IDLE = "timeout 120 sh -c 'while systemctl list-jobs --no-legend | grep -q .; do sleep 1; done'"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,11 +74,16 @@ def hardened(release: str, connections: Path, tmp_path_factory: pytest.TempPathF
     with Lab(f"vm-{release}-{os.getpid()}") as lab:
         host = vm.start(lab, HOST, release)
         try:
-            written = inventory.write(tmp_path_factory.mktemp(release) / "inventory", [host], services=SERVICES)
+            folder = tmp_path_factory.mktemp(release)
+            services = [*inventory.default_services(), DOOR, shop(folder / "shop", secrets=[], egress=EGRESS)]
+            written = inventory.write(folder / "inventory", [host], services=services)
             target = Target(host, written, {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(connections)}, PATIENCE)
+            policy = {**POLICY, "dns": {"resolvers": [address(target)]}, "health": HEALTH}
+            edit(target, "group_vars/all/policy.yml", lambda data: data.update(policy=policy))
             target.sh(TO_BE_A_ROUTER)
             run = target.play(SITE)
             hang_up(connections)
+            target.sh(UNTIL_IDLE)
             host.save("hardened")
             yield Hardened(target, run)
         finally:

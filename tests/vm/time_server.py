@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import time
 from typing import TYPE_CHECKING
+
+from .outside import address, outside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,23 +33,12 @@ SYNCHRONIZED = "timedatectl show -p NTPSynchronized --value"
 @contextlib.contextmanager
 def time_server(target: Target) -> Iterator[None]:
     """Answer the host's time service, which is told where from its next start on."""
-    outsider = target.host.lab.outsider()
-    address = subprocess.run([*outsider, "hostname", "-I"], check=True, capture_output=True, text=True).stdout.split()[
-        0
-    ]
     target.sh(
         "mkdir -p /etc/systemd/timesyncd.conf.d;"
-        f"printf '[Time]\\nNTP={address}\\n' > /etc/systemd/timesyncd.conf.d/lab.conf"
+        f"printf '[Time]\\nNTP={address(target)}\\n' > /etc/systemd/timesyncd.conf.d/lab.conf"
     )
-    with subprocess.Popen(
-        [*outsider, "python3", "-c", ANSWER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout
-        assert server.stdout.readline() == "ready\n"
-        try:
-            yield
-        finally:
-            server.communicate("enough\n", timeout=30)
+    with outside(target, ANSWER):
+        yield
 
 
 def wait_until_synchronized(target: Target, seconds: float = 90) -> None:
