@@ -41,6 +41,8 @@ class ActionModule(ActionBase):
             result.update(changed=False, absent=known["absent"])
         else:
             result.update(commit.hand_over("apply", {**order, "digest": digest}, variables))
+            # Secrets are a part of what the digests are made of, so -v does not print them.
+            result["_ansible_verbose_override"] = "intact" in result
         return result
 
     def _helper(self, name: str) -> Any:

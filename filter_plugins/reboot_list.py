@@ -13,7 +13,8 @@ def reasons(heard: Mapping[str, Any]) -> list[str]:
     """Return why a host needs a reboot, by the last that it said of it."""
     for answer in (heard["installed"], heard["pending"]):
         if answer.startswith("{"):
-            said: list[str] = json.loads(answer)["reboot"]
+            # A host that no run has brought up to date yet tells no reasons.
+            said: list[str] = json.loads(answer).get("reboot", [])
             return said
     return ["asked for by a package"] if heard["asked"] else []
 

@@ -117,6 +117,8 @@ def test_what_lies_as_it_was_put_needs_no_call(target: Target, tmp_path: Path) -
     target.environment |= {"ANSIBLE_CALLBACKS_ENABLED": "remote_calls", "HOLDFAST_CALLS_FILE": str(calls)}
     target.play(SITE)  # the container engine writes a copy's /etc/hostname anew
     assert not target.play(SITE).changed
+    # contact, base, access, ssh, and the commit.
+    assert json.loads(calls.read_text(encoding="utf-8"))["most"] == 5
     least = json.loads(calls.read_text(encoding="utf-8"))["most"]
     file, timer = "/etc/holdfast/health.json", "holdfast-health.timer"
     seen = f"stat -c %a:%U {file}; sha256sum {file}; systemctl is-enabled {timer}; systemctl is-active {timer}"

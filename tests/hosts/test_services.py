@@ -187,7 +187,8 @@ def test_a_change_of_release(target: Target, tmp_path: Path) -> None:
     folder = tmp_path / "notes"
     shutil.copytree(SAMPLE, folder)
     notes = {**declared(mine, "notes"), "release": {"path": str(folder)}}
-    declare(mine, notes, shop(tmp_path / "shop"))
+    tock = {"name": "tock", "exec": "tick", "at": "daily"}
+    declare(mine, {**notes, "schedule": [*notes["schedule"], tock]}, shop(tmp_path / "shop"))
     mine.play(SITE)
     before, old_shop = instance(mine, "notes-web"), instance(mine, "shop-web")
     files = "cd / && sha256sum etc/systemd/system/notes-* etc/holdfast/secrets/notes/token; stat -c %a srv/notes/shared"
@@ -235,6 +236,7 @@ def test_a_change_of_release(target: Target, tmp_path: Path) -> None:
         handle.write("# another\n")
     (tmp_path / "shop/serve").write_text("#!/bin/sh\nexit 3\n")
     declare(mine, notes, shop(tmp_path / "shop"))
+    mine.sh("rm /etc/holdfast/secrets/shop/.last-up.json")  # as on a host where what was up was not kept yet
     held = mine.play(SITE, expect=2)
     assert "port 8010 cannot be held twice" in " ".join(held.text.split()), held.text[-3000:]
     assert ask(mine) in new_shop
@@ -242,6 +244,7 @@ def test_a_change_of_release(target: Target, tmp_path: Path) -> None:
     assert after != before
     assert f"{after} is up, instead of {before}" in " ".join(held.text.split())
     assert mine.sh(f"systemctl is-enabled {after} {before} || true").split() == ["enabled", "disabled"]
+    assert mine.sh("find /etc/systemd -name 'notes-tock*'") == "", "the way back brought it, and nobody declares it now"
     assert instance(mine, "notes-tick").endswith(f"@{after.partition('@')[2].removesuffix('.service')}.timer")
     shutil.copy(SAMPLE / "serve", tmp_path / "shop/serve")
     mine.play(SITE)

@@ -33,6 +33,8 @@ COMMANDS = "/run/holdfast-run"
 GIVEN_UP = "/run/holdfast-given-up"  # whoever starts units after a handler lets those alone that are named here
 NOTHING: dict[str, Any] = {"release": None, "parts": [], "schedules": [], "secrets": []}
 UP_SECONDS = 30.0  # time to answer the health check
+# What is not begun by then has to wait for the next run: whoever calls this ends it after ten minutes.
+BUDGET_SECONDS = 420.0
 STAY_SECONDS = 2.0  # time for which a part without a health check has to stay up
 LAST_WORDS = 8
 BUSY = 75
@@ -98,7 +100,7 @@ def write(path: str, data: dict[str, Any]) -> None:
 
 def content(path: str) -> dict[str, Any]:
     """Return what brings a file back, its time too: by that it is told whether a unit is younger than its files."""
-    with open(path, encoding="utf-8") as handle:
+    with open(path, encoding="utf-8", newline="") as handle:
         state = os.stat(handle.fileno())
         return {"text": handle.read(), "mode": stat.S_IMODE(state.st_mode), "time": state.st_mtime_ns}
 
@@ -108,7 +110,7 @@ def put(path: str, kept: dict[str, Any]) -> None:
     if os.path.exists(path) and content(path) == kept:
         return
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with open(f"{path}.new", "w", encoding="utf-8") as handle:
+    with open(f"{path}.new", "w", encoding="utf-8", newline="") as handle:
         handle.write(kept["text"])
         handle.flush()
         os.fchmod(handle.fileno(), kept["mode"])
@@ -142,6 +144,15 @@ def end(units: set[str]) -> None:
         systemctl("daemon-reload")  # or systemd remembers units for the sake of links that are gone
 
 
+def drop(paths: set[str]) -> None:
+    """Remove files of a service, some of which may be gone; systemd forgets the units among them."""
+    there = {path for path in paths if os.path.lexists(path)}
+    for path in there:
+        os.unlink(path)
+    if any(path.startswith(UNITS) for path in there):
+        systemctl("daemon-reload")
+
+
 def files_of(name: str, plan: dict[str, Any]) -> list[str]:
     """Paths of the units and secrets of a service."""
     units = [f"{name}-{part['role']}@.service" for part in plan["parts"]]
@@ -158,6 +169,7 @@ class Service:
         self.name, self.plan, self.record = name, plan, record
         self.release = plan["release"]
         self.started: set[str] = set()
+        self.stopped: set[str] = set()
         self.last_up = f"{SECRETS}/{name}/.last-up.json"  # there, since the secrets are in it
 
     def unit(self, part: str, kind: str = "service") -> str:
@@ -238,15 +250,18 @@ class Service:
             return error.strerror or str(error)
         return words[1] if len(words) > 1 else "no HTTP"
 
-    def bring_up(self) -> None:
+    def bring_up(self, until: float) -> None:
         """Start each part that does not run as declared. Raises NotUpError when one does not come up."""
         for part in self.plan["parts"]:
             unit = self.unit(part["role"])
             if self.is_current(part["role"]):
                 continue
+            if time.monotonic() > until:
+                raise NotUpError(f"{unit} was not started: the services before it took all the time. Run again.")
             active = [one for one in instances(f"{self.name}-{part['role']}", "service") if one != unit and runs(one)]
             if part["port"] and active:
                 print(f"{unit}: port {part['port']} cannot be held twice, so {' '.join(active)} was stopped first")
+                self.stopped |= set(active)
                 systemctl("stop", *active)
             self.started.add(unit)
             if wrong := systemctl("restart", unit):
@@ -275,6 +290,8 @@ class Service:
             "releases": kept,
         }
         files = {path: content(path) for path in files_of(self.name, self.plan)}
+        # What a way back has brought again, and this release does without.
+        drop(set(read(self.last_up).get("files", {})) - set(files))
         write(self.last_up, {"plan": self.plan, "files": files})
         write(f"{RECORDS}/{self.name}.json", done)
         for path in glob.glob(f"/srv/{self.name}/releases/*"):
@@ -290,10 +307,15 @@ class Service:
             os.makedirs(GIVEN_UP, exist_ok=True)
             with open(f"{GIVEN_UP}/{unit}", "w", encoding="utf-8"):
                 pass
-        good = read(self.last_up) or {"plan": NOTHING, "files": {}}
         end(self.started)
-        for path in set(files_of(self.name, self.plan)) - set(good["files"]):
-            os.unlink(path)
+        good = read(self.last_up)
+        if not good and self.record.get("releases"):
+            # Something was up, and what it consisted of is not known: so it stays as it runs.
+            write(f"{PLANS}/{self.name}.json", {**self.plan, "not_up": self.release})
+            wrong = systemctl("start", *sorted(self.stopped)) if self.stopped else ""
+            return f"what ran before could not be started again: {wrong}" if wrong else "what ran before runs on"
+        good = good or {"plan": NOTHING, "files": {}}
+        drop(set(files_of(self.name, self.plan)) - set(good["files"]))
         for path, kept in good["files"].items():
             put(path, kept)
         write(f"{PLANS}/{self.name}.json", {**good["plan"], "not_up": self.release})
@@ -315,6 +337,8 @@ def retire(name: str, record: dict[str, Any]) -> str:
     for part in [*record.get("parts", []), *record.get("schedules", [])]:
         units |= instances(f"{name}-{part}", "service") | instances(f"{name}-{part}", "timer")
     end(units)
+    # A way back may have brought units again that no set knows of.
+    drop(set(read(f"{SECRETS}/{name}/.last-up.json").get("files", {})))
     for path in (f"/srv/{name}/releases", f"{SECRETS}/{name}", *([f"/run/{name}"] if ours else [])):
         shutil.rmtree(path, ignore_errors=True)
     said = f"{name} is declared no more: "
@@ -361,10 +385,11 @@ def settle(keep: int) -> None:
     ports = {part["port"] for service in services for part in service.plan["parts"] if part["port"]}
     for name in [name for name, record in records.items() if ports & set(record.get("ports", []))]:
         print(retire(name, records.pop(name)))  # its port is wanted by another
+    until = time.monotonic() + BUDGET_SECONDS
     for service in services:
         service.note()
         try:
-            service.bring_up()
+            service.bring_up(until)
             service.finish(keep)
         except NotUpError as error:
             why = " / ".join(str(error).splitlines())

@@ -37,3 +37,7 @@ def test_each_host_is_told_with_its_reason_and_its_window() -> None:
 def test_the_last_word_counts() -> None:
     rebooted = {**QUIET, "asked": True, "pending": answer("old"), "installed": answer()}
     assert FILTERS["reboot_list"]({"web1": rebooted}) == []
+
+
+def test_a_program_of_before_tells_no_reasons() -> None:
+    assert FILTERS["reboot_list"]({"web1": {**QUIET, "pending": json.dumps({"lines": []})}}) == []

@@ -102,7 +102,14 @@ def test_kernel_settings_of_files_are_mended(monkeypatch: pytest.MonkeyPatch, tm
         (tmp_path / name).write_text(value)
     file = tmp_path / "60-holdfast.conf"
     file.write_text("; a\n# b = 1\n\nconf.lo.redirects=1\nconf.*.redirects = 0\nmem = 4 8\ngone.* = 1\ngone = 1\n")
-    wanted = sysctl.configured([str(file), f"{tmp_path}/not-there.conf"])
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/99-later.conf").write_text("-mem = 5\nconf/lo/redirects = 7\n")
+    (tmp_path / "d/10-earlier.conf").write_text("conf.*.redirects = 9\n")
+    (tmp_path / "d/60-holdfast.conf").write_text("mem = 6\n")  # of the same name: never read
+    outranked = sysctl.configured([str(file)], (f"{tmp_path}/d",))
+    assert {"mem", "conf.lo.redirects"}.isdisjoint(outranked)
+    assert outranked["conf.eth0.redirects"] == "0"
+    wanted = sysctl.configured([str(file), f"{tmp_path}/not-there.conf"], ())
     redirects = {"conf.eth0.redirects": "0", "conf.eth0/100.redirects": "0", "conf.lo.redirects": "1"}
     assert wanted == {**redirects, "mem": "4 8", "gone": "1"}
     said = {f"set conf.{card}.redirects to 0: it was 1" for card in ("eth0", "eth0/100")}

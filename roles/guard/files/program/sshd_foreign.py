@@ -119,7 +119,6 @@ REFUSED_ANYWHERE = frozenset(
     }
 )
 
-_OPTIONS = re.compile(r"\s*(?:Environment=\"?)?SSHD_OPTS=[\"']?(?P<value>[^\"']*)|\s*ExecStart=(?P<exec>.+)")
 _MAX_DEPTH = 16  # sshd's own limit for nested Include lines
 
 

@@ -6,6 +6,7 @@ import glob
 import os
 
 ROOT = "/proc/sys/"
+FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
 SWAPPED = str.maketrans("./", "/.")
 
 
@@ -45,25 +46,37 @@ def write(values: dict[str, str]) -> list[str]:
     return problems
 
 
-def configured(paths: list[str]) -> dict[str, str]:
-    """What files of sysctl.d say: a line for one setting outranks a pattern, which stands for each that there is."""
-    one: dict[str, str] = {}
-    many: dict[str, str] = {}
-    for path in paths:
-        if not os.path.exists(path):  # in check mode on a host that has none of ours yet
-            continue
-        with open(path, encoding="utf-8") as handle:
+def configured(ours: list[str], folders: tuple[str, ...] = FOLDERS) -> dict[str, str]:
+    """What files of sysctl.d say, where no other file outranks them.
+
+    As systemd-sysctl(8) reads them: by their names, the later one wins, and a line for one setting outranks a pattern,
+    which stands for each setting that there is.
+    """
+    one: dict[str, tuple[str, str]] = {}
+    many: dict[str, tuple[str, str]] = {}
+    for path in _by_name([*ours, *(path for folder in folders for path in glob.glob(f"{folder}/*.conf"))]):
+        with open(path, encoding="utf-8", errors="replace") as handle:
             lines = [line.strip() for line in handle]
         for line in lines:
             if line and line[0] not in "#;":
-                key, _, value = (" ".join(part.split()) for part in line.partition("="))
-                (many if "*" in key else one)[key] = value
+                key, _, value = (" ".join(part.split()) for part in line.lstrip("-").partition("="))
+                key = key.translate(SWAPPED) if "/" in key.partition(".")[0] else key
+                (many if "*" in key else one)[key] = (value, path)
     found = {
-        match[len(ROOT) :].translate(SWAPPED): value
-        for key, value in many.items()
+        match[len(ROOT) :].translate(SWAPPED): said
+        for key, said in many.items()
         for match in sorted(glob.glob(path_of(key)))
     }
-    return {**found, **one}
+    return {key: value for key, (value, path) in {**found, **one}.items() if path in ours}
+
+
+def _by_name(paths: list[str]) -> list[str]:
+    """The files that are there by their names; of two with the same name, the one that comes first here."""
+    named: dict[str, str] = {}
+    for path in paths:
+        if os.path.exists(path):  # in check mode a host may have none of ours yet
+            named.setdefault(os.path.basename(path), path)
+    return [path for _, path in sorted(named.items())]
 
 
 def mend(wanted: dict[str, str], *, only_look: bool) -> tuple[list[str], list[str]]:
@@ -88,6 +101,6 @@ def mend(wanted: dict[str, str], *, only_look: bool) -> tuple[list[str], list[st
             did.append(f"set {key} to {value}: it was {now}")
         except FileNotFoundError:
             refused.append(f"{key} is none of its settings")
-        except OSError as error:
-            refused.append(f"{key} = {value} ({error.strerror})")
+        except (OSError, ValueError) as error:
+            refused.append(f"{key} = {value} ({error})")
     return did, refused
