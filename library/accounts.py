@@ -63,11 +63,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-did:
-  description: Each change in words (in check mode what would happen).
-  type: list
-  elements: str
-  returned: always
+did: {description: Each change in words., type: list, elements: str, returned: not in check mode}
+would: {description: The same in check mode., type: list, elements: str, returned: in check mode}
 undeclared:
   description: Undeclared accounts that are not ended yet, closed or to be closed.
   type: list

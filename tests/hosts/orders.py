@@ -8,23 +8,16 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from .attacks import DROP_ALL
+from .conftest import ROOT
 
 if TYPE_CHECKING:
     from .conftest import Target
 
 GUARD = "/usr/local/lib/holdfast/guard"
-# As what the controller sends does it.
-COMMIT = f"""
-import json, sys
-sys.path.insert(0, {GUARD!r})
-from commit import commit
-from host import GuardError
-try:
-    answer = commit(json.load(sys.stdin))
-except GuardError as error:
-    answer = {{"failed": True, "msg": str(error)}}
-print(json.dumps(answer))
-"""
+# As the controller does it, without the wrapping.
+COMMIT = (ROOT / "roles/guard/files/deliver.py").read_text(
+    encoding="utf-8"
+) + f"\nprint(json.dumps(hand_over({GUARD!r}, 'commit', json.load(sys.stdin))))\n"
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 
 

@@ -84,6 +84,8 @@ def carry_out(payload: str) -> dict[str, Any]:
     stale = outdated(parts)
     if order["check_mode"]:
         place = f"/run/holdfast-guard-{os.getpid()}"
+        if os.path.lexists(place):  # of a check that was killed: its number is ours now
+            os.unlink(place)
         with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
             handle.write(parts["program"])
         try:

@@ -44,6 +44,11 @@ class NotUpError(Exception):
     """A unit did not come up; the message says why."""
 
 
+def ended(unit: str, result: str) -> NotUpError:
+    """What is told of a unit that has ended, with its last words."""
+    return NotUpError(f"{unit} ended ({result}). It said last:\n{last_words(unit)}")
+
+
 def run(*argv: str) -> tuple[int, str]:
     """Run a command; return its exit code and all that it printed."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
@@ -59,7 +64,7 @@ def systemctl(*words: str) -> str:
 def show(unit: str) -> dict[str, str]:
     """What systemd knows of a unit."""
     keys = (
-        "ActiveState,SubState,MainPID,Result,InvocationID,ExecMainCode,ExecMainStatus,"
+        "ActiveState,SubState,MainPID,Result,ExecMainCode,ExecMainStatus,"
         "ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic"
     )
     return dict(
@@ -222,7 +227,7 @@ class Service:
         while True:
             state = show(unit)
             if state["ActiveState"] != "active" or state["MainPID"] != first:
-                raise NotUpError(f"{unit} ended ({state['Result']}). It said last:\n{last_words(unit)}")
+                raise ended(unit, state["Result"])
             spent = time.monotonic() - began
             if part["health"] is None and spent > STAY_SECONDS:
                 return
@@ -265,6 +270,9 @@ class Service:
                 systemctl("stop", *active)
             self.started.add(unit)
             if wrong := systemctl("restart", unit):
+                # One that ends at once does so before or after systemd counts it as started: of both the same is said.
+                if (result := show(unit)["Result"]) != "success":
+                    raise ended(unit, result)
                 raise NotUpError(f"{unit} did not start: {wrong} It said last:\n{last_words(unit)}")
             self.wait(part)
             print(f"{unit} is up" + (f", instead of {' '.join(active)}" if active else ""))

@@ -68,6 +68,12 @@ def owner_of(entry: dict[str, Any]) -> tuple[int, int]:
         raise GuardError(f"{entry['path']}: {error.args[0]}") from error
 
 
+def is_owned(entry: dict[str, Any]) -> bool:
+    """Whether a file that is there has the mode and the owners that its entry asks for."""
+    now = os.lstat(entry["path"])
+    return stat.S_IMODE(now.st_mode) == entry["mode"] and (now.st_uid, now.st_gid) == owner_of(entry)
+
+
 def differing(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Entries whose place on the host differs in kind, content, owner or mode; each gains `bytes` and `old`.
 
@@ -79,10 +85,8 @@ def differing(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if entry["old"] is None or entry["old"] != entry["bytes"]:
             found.append(entry)
             continue
-        now = os.lstat(entry["path"])
         entry["strayed"] = places.strayed(entry["path"], entry["bytes"])
-        wrong = stat.S_IMODE(now.st_mode) != entry["mode"] or (now.st_uid, now.st_gid) != owner_of(entry)
-        if wrong or entry["strayed"]:
+        if not is_owned(entry) or entry["strayed"]:
             found.append(entry)
     return found
 

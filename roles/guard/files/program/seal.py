@@ -8,7 +8,6 @@ from __future__ import annotations
 import glob
 import json
 import os
-import stat
 from typing import Any
 
 import files
@@ -86,9 +85,7 @@ def _same(entry: dict[str, Any]) -> bool:
     data = files.read(entry["path"])
     if data is None or files.digest(data) != entry["sha256"] or places.strayed(entry["path"], data):
         return False
-    now = os.lstat(entry["path"])
     try:
-        owner = files.owner_of(entry)
+        return files.is_owned(entry)
     except GuardError:  # the account is gone
         return False
-    return stat.S_IMODE(now.st_mode) == entry["mode"] and (now.st_uid, now.st_gid) == owner
