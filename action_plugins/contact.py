@@ -411,6 +411,8 @@ class ActionModule(ActionBase):
                 host=name,
                 extra_args=f"-F {shlex.quote(str(self._config()))}",
                 command_timeout=self._timeout + 30,
+                # The host's own login is the one that its tasks go on with: a second one would cost as much again.
+                share=name == self._name,
             )
             if first and pins.path.exists():
                 pins.annotate(today())

@@ -2,7 +2,7 @@
 
 The connection that Ansible holds open proves nothing about the next login: it was authenticated before sshd, PAM,
 the firewall or the keys changed. This plugin opens a second one with every option of the task's own connection (key,
-jump host, known hosts, timeouts), minus connection sharing. Other action plugins use its :meth:`ActionModule.login`.
+jump host, known hosts, timeouts), which uses no shared one. Other action plugins use its :meth:`ActionModule.login`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ ACCEPTED = re.compile(r"Server accepts key: .*?(SHA256:[A-Za-z0-9+/]{43})")
 HOST_KEY = re.compile(r"Server host key: (\S+) (SHA256:[A-Za-z0-9+/]{43})")
 NOISE = re.compile(
     r"^(?:debug\d: .*|OpenSSH_\S+.*|Authenticated to .* using .*|Transferred: sent .*|Bytes per second: .*"
-    r"|Killed by signal 1\.)\r?$"
+    r"|Killed by signal 1\.|ControlSocket \S+ already exists, disabling multiplexing)\r?$"
 )
 
 
@@ -221,8 +221,9 @@ class ActionModule(ActionBase):
         host: str | None = None,
         extra_args: str = "",
         command_timeout: float | None = None,
+        share: bool = False,
     ) -> dict[str, Any]:
-        """Log in once over a connection that shares nothing with the present one, and run one command.
+        """Log in once over a new connection, and run one command.
 
         :param user: account; None keeps the present connection's.
         :param port: port; None keeps the present connection's.
@@ -234,6 +235,7 @@ class ActionModule(ActionBase):
         :param host: another host name than the task's host (a jump host).
         :param extra_args: more ssh arguments, they win over the configured ones.
         :param command_timeout: seconds for the whole of it; by default *timeout* + 20.
+        :param share: leave the new connection to the tasks that follow, unless one is held open for them already.
         :return: ``outcome`` (ok | throttled | host key | refused | no answer | denied | account refused | sudo failed |
             closed | other), ``rc``, ``stdout``, ``stderr`` (without ssh's own lines), ``fingerprint`` of the accepted
             key, ``host_key`` {type, fingerprint}, ``retry`` (whether waiting may help). ``ok`` means that the command
@@ -254,7 +256,13 @@ class ActionModule(ActionBase):
         raw = ""
         try:
             connection = self._fresh(
-                user=user, port=port, timeout=timeout, policy=host_key_policy or "yes", host=host, extra_args=extra_args
+                user=user,
+                port=port,
+                timeout=timeout,
+                policy=host_key_policy or "yes",
+                host=host,
+                extra_args=extra_args,
+                share=share,
             )
             sudo = become and connection.get_option("remote_user") != "root"
             if sudo:
@@ -285,7 +293,15 @@ class ActionModule(ActionBase):
         return reply
 
     def _fresh(
-        self, *, user: str | None, port: int | None, timeout: int, policy: str, host: str | None, extra_args: str
+        self,
+        *,
+        user: str | None,
+        port: int | None,
+        timeout: int,
+        policy: str,
+        host: str | None,
+        extra_args: str,
+        share: bool,
     ) -> Any:
         """Return a new connection object with the options of the task's own."""
         old = self._connection
@@ -297,7 +313,9 @@ class ActionModule(ActionBase):
             ansible_playbook_pid=str(os.getppid()),
         )
         # ssh takes the first value that it sees, so these come before the user's own, and beat his -F file too.
-        first = ["-v", "-o ControlMaster=no", "-o ControlPath=none", f"-o StrictHostKeyChecking={policy}"]
+        # With "yes" ssh offers its connection to others, and never takes theirs.
+        sharing = ["-o ControlMaster=yes"] if share else ["-o ControlMaster=no", "-o ControlPath=none"]
+        first = ["-v", *sharing, f"-o StrictHostKeyChecking={policy}"]
         if not options.get("password") and not options.get("private_key_passphrase"):
             first.append("-o BatchMode=yes")
         options["ssh_args"] = " ".join([*first, extra_args, options.get("ssh_args") or ""])

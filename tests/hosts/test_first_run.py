@@ -72,6 +72,15 @@ def test_second_run_changes_nothing(target: Target, hardened: Hardened) -> None:
     witness.assert_untouched()
 
 
+def test_one_login_for_a_run_without_change(target: Target) -> None:
+    """What finds the login that works is also what the tasks run over; the next run takes nobody's word for it."""
+    said = "journalctl -q -t sshd -t sshd-session -g '^Accepted publickey for oper' --since @{since} -o cat | wc -l"
+    for expected in (1, 1):
+        since = float(target.sh("date +%s.%N"))
+        target.play(SITE)
+        assert int(target.sh(said.format(since=since))) == expected
+
+
 def test_check_mode_on_a_bare_host(bare: Target) -> None:
     """Check mode tells what a first run would do, and does none of it; then the first run does it."""
     witness = Witness(bare)
