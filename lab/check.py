@@ -68,13 +68,17 @@ class Stage:
 
 @dataclass
 class Result:
-    """How a stage ended: exit code, wall seconds, how many tests passed, failed or were skipped, and what failed."""
+    """How a stage ended: exit code, wall seconds, how many tests passed, failed or were skipped, and what failed.
+
+    ``before``: when, if that was in an earlier run.
+    """
 
     name: str
     code: int
     seconds: float
     counts: dict[str, int]
     failures: list[str]
+    before: str = ""
 
     @property
     def verdict(self) -> str:
@@ -190,14 +194,31 @@ def carry_out(stage: Stage) -> Result:
     return result
 
 
+def carry_out_once(stage: Stage) -> Result:
+    """Run one stage, unless it has passed before with the code and the tests that are here."""
+
+    def code() -> str:
+        return full_result.covered_hash(also=present(*stage.argv[1:]))
+
+    seen = code()
+    if found := full_result.kept(stage.name, seen):
+        print(f"--- {stage.name}: passed on {found['date']} with this code, not run again", flush=True)
+        return Result(stage.name, 0, found["seconds"], found["counts"], [], found["date"])
+    result = carry_out(stage)
+    if result.code == 0 and code() == seen:  # what changed meanwhile was not tested
+        full_result.keep(stage.name, seen, result.seconds, result.counts)
+    return result
+
+
 def run(what: str) -> int:
     """Run the stages of ``what`` from the project's root and return the exit code: 0 when all passed, else 1."""
     began = time.monotonic()
     wanted = stages(what)
     done = {stage.name: carry_out(stage) for stage in wanted if not stage.at_once}
     lanes = int(os.environ.get("HOLDFAST_LANES") or (os.cpu_count() or 1) + 1)
+    long = carry_out_once if what == "full" else carry_out
     with ThreadPoolExecutor(lanes) as pool:
-        done |= {result.name: result for result in pool.map(carry_out, [stage for stage in wanted if stage.at_once])}
+        done |= {result.name: result for result in pool.map(long, [stage for stage in wanted if stage.at_once])}
     results = [done[stage.name] for stage in wanted]
     passed, failed, skipped = (
         sum(result.counts.get(word, 0) for result in results for word in words)
@@ -206,12 +227,14 @@ def run(what: str) -> int:
     width = max(len(result.name) for result in results)
     print()
     for result in results:
-        print(f"{result.name:<{width}}  {result.verdict}  {result.seconds:7.1f} s")
+        print(f"{result.name:<{width}}  {result.verdict}  {result.seconds:7.1f} s  {result.before}".rstrip())
     print(f"{'all':<{width}}          {time.monotonic() - began:7.1f} s")
     for result in results:
         for line in result.failures:
             print(f"{result.name} | {line}")
     if what == "full":
-        print(f"recorded in {full_result.record(passed, failed, skipped, time.monotonic() - began)}")
+        before = {result.name: result.before for result in results if result.before}
+        seconds = time.monotonic() - began
+        print(f"recorded in {full_result.record(passed, failed, skipped, seconds, before)}")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0

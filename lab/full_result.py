@@ -1,23 +1,36 @@
-"""The dated result of `make test-full`, and whether the code that it covers has changed since."""
+"""The dated result of `make test-full`, and whether the code that it covers has changed since.
+
+The run takes an hour. A stage that passed is kept for the code that it saw, in ``.holdfast/full/``, so that a run which
+was stopped, or of which one stage failed for a reason outside that code, goes on where it is.
+"""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 COVERED = ("roles", "action_plugins", "library", "filter_plugins", "playbooks")
 PAGE = Path("docs/test-full.md")
+KEPT = Path(".holdfast/full")
 
 
-def covered_hash(root: Path = Path()) -> str:
-    """Return 16 hex digits over names and content of the code that the long tests cover. No pages."""
+def covered_hash(root: Path = Path(), also: Iterable[str] = ()) -> str:
+    """Return 16 hex digits over names and content of the code that the long tests cover. No pages.
+
+    :param also: more files and folders that count.
+    """
     digest = hashlib.sha256()
-    for folder in COVERED:
-        for path in sorted((root / folder).rglob("*")):
+    for place in (*COVERED, *also):
+        for path in sorted((root / place, *(root / place).rglob("*"))):
             inside = path.relative_to(root)
             hidden = any(part.startswith((".", "__pycache__")) for part in inside.parts)
             if hidden or path.suffix in {".md", ".pyc"} or not path.is_file():
@@ -32,8 +45,26 @@ def git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def record(passed: int, failed: int, skipped: int, seconds: float) -> Path:
-    """Write the page and return its path. Seconds are of the whole run."""
+def kept(stage: str, code: str) -> dict[str, Any] | None:
+    """Return what :func:`keep` has kept of a stage and of code of that hash, if it has."""
+    path = KEPT / f"{stage} {code}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def keep(stage: str, code: str, seconds: float, counts: dict[str, int]) -> None:
+    """Keep a stage that has passed: how long it took, and its tests by outcome."""
+    today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    path = KEPT / f"{stage} {code}.json"
+    path.write_text(json.dumps({"seconds": seconds, "counts": counts, "date": today}), encoding="utf-8")
+
+
+def record(passed: int, failed: int, skipped: int, seconds: float, before: dict[str, str] | None = None) -> Path:
+    """Write the page and return its path.
+
+    :param seconds: of the whole run.
+    :param before: stages that were not run again, since they had passed with this code, and when that was.
+    """
     commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
     changed = " with uncommitted changes" if git("status", "--porcelain", "--", *COVERED) else ""
     lines = (
@@ -47,6 +78,10 @@ def record(passed: int, failed: int, skipped: int, seconds: float) -> Path:
         f"- result: {passed} passed, {failed} failed, {skipped} skipped",
         f"- time: {seconds / 60:.0f} minutes on {os.cpu_count()} cores",
         f"- code ({', '.join(COVERED)}): {covered_hash()}",
+        *(
+            f"- passed with this code before, and not run again: {name} ({when})"
+            for name, when in (before or {}).items()
+        ),
         "",
     )
     PAGE.write_text("\n".join(lines), encoding="utf-8")
