@@ -9,7 +9,7 @@ import re
 import subprocess
 from pathlib import Path
 
-COVERED = ("roles", "action_plugins", "library", "filter_plugins", "playbooks")
+COVERED = ("roles", "action_plugins", "library", "filter_plugins", "lookup_plugins", "playbooks")
 PAGE = Path("docs/test-full.md")
 
 
