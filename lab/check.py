@@ -24,6 +24,7 @@ CODE = (
     "verify",
     "tests",
     "filter_plugins",
+    "lookup_plugins",
     "library",
     "action_plugins",
     "callback_plugins",

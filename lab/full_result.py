@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-COVERED = ("roles", "action_plugins", "library", "filter_plugins", "playbooks")
+COVERED = ("roles", "action_plugins", "library", "filter_plugins", "lookup_plugins", "playbooks")
 PAGE = Path("docs/test-full.md")
 KEPT = Path(".holdfast/full")
 

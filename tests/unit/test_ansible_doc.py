@@ -1,4 +1,4 @@
-"""ansible-doc shows every role, filter, module and callback, with all that a reader needs."""
+"""ansible-doc shows every role, filter, lookup, module and callback, with all that a reader needs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from tests.unit.filters.support import ROOT
 
 FILTERS = sorted(path.stem for path in ROOT.glob("filter_plugins/*.py"))
+LOOKUPS = sorted(path.stem for path in ROOT.glob("lookup_plugins/*.py"))
 MODULES = sorted(path.stem for path in ROOT.glob("library/*.py"))
 ACTIONS = sorted(path.stem for path in ROOT.glob("action_plugins/*.py"))
 CALLBACKS = sorted(path.stem for path in ROOT.glob("callback_plugins/*.py"))
@@ -52,6 +53,16 @@ def test_filter(name: str) -> None:
     assert undescribed(said["doc"]["options"], name) == []
     assert name in said["examples"]
     assert said["return"]["_value"]["description"]
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_lookup(name: str) -> None:
+    said = shown("lookup", *LOOKUPS)[name]
+    assert said["doc"]["short_description"]
+    assert said["doc"]["description"]
+    assert undescribed(said["doc"]["options"], name) == []
+    assert name in said["examples"]
+    assert undescribed(said["return"], name) == []
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -199,3 +199,83 @@ def test_the_example_says_what_is_to_be_replaced_and_passes_then(tmp_path: Path)
     assert "operator=alice rules=[]" in done.stdout
     assert "Warnings (legal, but weak)" in done.stdout
     assert not (tmp_path / "contacted").exists()
+
+
+def without_mistakes(folder: Path) -> Path:
+    """Write an inventory without mistakes."""
+    write(folder, good(), dict.fromkeys(["alice", "bob", "rescue"], HASH))
+    return folder
+
+
+def set_beside(inventory: Path, where: str, text: str) -> None:
+    """Add variables to a file of the inventory."""
+    path = inventory / f"{where}.yml"
+    path.write_text((path.read_text() if path.exists() else "") + text)
+
+
+BESIDE = """
+host web1, base_apt_lock_seconds: found 2m; write a whole number
+host web1, base_codename: found trixi; did you mean trixie? use one of: bookworm, trixie
+host web1, firewall_rules[1].port: found https; write a whole number
+host web1, firewall_rules[1].protocol: found an unknown key; did you mean proto? known here: port, proto
+host web1, firewall_rules[2].port: found nothing; add it
+host web1, ssh_post_quantum_onyl: found an unknown variable; did you mean ssh_post_quantum_only?
+host web1, services_keep: found three; write a whole number
+host web2, updates_reboot: found maybe; write true or false
+host web2, contact_password_hahs: found an unknown variable; did you mean contact_password_hash?
+all hosts, contact_timeout: found soon; write a whole number
+all hosts, ssh_host_key_types: found ["dsa"]; use any of: ed25519, rsa
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("playbook", ["site.yml", "verify.yml", "backup.yml", "restore.yml", "patch.yml", "run.yml"])
+def test_role_variables_beside_the_data_are_judged_too(tmp_path: Path, playbook: str) -> None:
+    inventory = without_mistakes(tmp_path / "inventory")
+    set_beside(
+        inventory,
+        "host_vars/web1",
+        """
+base_apt_lock_seconds: 2m
+base_codename: trixi
+firewall_rules: [{port: https, protocol: tcp}, {}]
+ssh_post_quantum_onyl: true
+services_keep: "{{ my_number }}"
+my_number: three
+""",
+    )
+    set_beside(inventory, "host_vars/web2", "updates_reboot: maybe\ncontact_password_hahs: hunter2\n")
+    set_beside(inventory, "group_vars/all/more", "base_domain: example.org\n")
+    done = play(inventory, "-e", "contact_timeout=soon", "-e", '{"ssh_host_key_types": ["dsa"]}', roles=playbook)
+    said = re.sub(r"\s+", " ", done.stdout)
+    assert done.returncode != 0
+    assert [line for line in BESIDE if line not in said] == [], done.stdout + done.stderr
+    assert "all hosts, base_domain: found an unknown variable" in said.split("Warnings (legal, but weak):")[1]
+    assert f"The inventory has {len(BESIDE)} mistakes" in said
+    assert "hunter2" not in done.stdout + done.stderr
+    assert not (tmp_path / "contacted").exists()
+
+
+def test_role_variables_that_fit_or_that_only_a_host_can_tell_pass(tmp_path: Path) -> None:
+    inventory = without_mistakes(tmp_path / "inventory")
+    set_beside(
+        inventory,
+        "host_vars/web1",
+        """
+lock: 60
+base_apt_lock_seconds: "{{ lock * 2 }}"
+contact_apt_lock_seconds: "30"
+guard_wave: "{{ ansible_facts.memtotal_mb // 1000 }}"
+updates_window: {at: "{{ contact_found.os.codename }}", minutes: 5}
+firewall_rules: [{port: "{{ hostvars.web2.host.ssh.port | default(8443) }}"}]
+ssh_port: "{{ firewall_ssh_burst + 2162 }}"
+backup_password: hunter2
+preflight_operator: alice
+base__checked: [internal]
+based_on: a name of the user's
+""",
+    )
+    done = play(inventory)
+    assert "Mistakes:" not in done.stdout, done.stdout + done.stderr
+    assert "unknown variable" not in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+    assert (tmp_path / "contacted").exists()
