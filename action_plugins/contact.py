@@ -30,13 +30,16 @@ SUPPORTED = {"12": "bookworm", "13": "trixie"}
 FIRST_USE = "trusted on first use"
 # Seconds to wait out a throttle or a server that closes early: the longest penalty that sshd gives is shorter.
 PATIENCE = 45.0
+# Seconds by which clocks may differ: more than a slow login takes, less than a certificate or a package list minds.
+CLOCK_SECONDS = 300
 LOGIN_FAILED = frozenset({"denied", "account refused"})
 NO_DOOR = frozenset({"refused", "no answer"})
 
 # One command for all that the run must know before Python is known to be there. `S` and `P` come from the caller.
 PROBE = r"""
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL
-echo probe=holdfast; echo "uid=$(id -u)"; echo "connection=$SSH_CONNECTION"
+echo probe=holdfast; echo "clock=$(date +%s)"
+echo "uid=$(id -u)"; echo "connection=$SSH_CONNECTION"
 if [ -r /etc/os-release ]; then . /etc/os-release; echo "os_id=$ID"; echo "os_version=$VERSION_ID"
 echo "os_codename=$VERSION_CODENAME"; echo "os_name=$PRETTY_NAME"; fi
 [ -x /usr/bin/python3 ] && echo python=yes
@@ -85,6 +88,7 @@ def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
             found.setdefault(key, value)
     return {
         "uid": int(found.get("uid", "-1")),
+        "seconds": int(clock) if (clock := found.get("clock", "")).isdigit() else None,
         "source_address": (found.get("connection", "").split() or [""])[0].partition("%")[0],
         "os": {
             "id": found.get("os_id", "unknown"),
@@ -99,6 +103,22 @@ def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
         "wireguard": found.get("wireguard") == "yes",
         "sudo": found.get("sudo", "root"),
     }
+
+
+def clock_difference(name: str, there: int | None, here: float) -> str:
+    """Return one sentence on a host's clock that differs from this machine's, empty where it does not.
+
+    :param there: seconds since the epoch by the host's clock, None where it did not tell.
+    :param here: the same by this machine's.
+    """
+    if there is None or abs(there - here) <= CLOCK_SECONDS:
+        return ""
+    host, ours = (time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment)) for moment in (there, here))
+    return (
+        f"the clock of {name} says {host} UTC, this machine's {ours} UTC. Package lists, certificates, one-time codes "
+        f"and people's end dates are judged by the host's: where it is the wrong one, set it there "
+        f"(date -u -s '{ours}') or see that it reaches a time server, and run again."
+    )
 
 
 def fingerprint(key: str) -> str:
@@ -343,9 +363,13 @@ class ActionModule(ActionBase):
             ) from error
         self._check(name, login, found)
         self._remember(name, login)
+        clock = clock_difference(name, found.pop("seconds"), time.time())
+        if clock:
+            self._display.warning(clock)
         result = {
             **login,
             **found,
+            "clock": clock,
             "sudo_password": self._login.sudo_password(args["password_hash"]),
             "key_fingerprint": reply["fingerprint"],
             "host_key": self._trust(name, reply["host_key"]),

@@ -80,6 +80,10 @@ sudo_password:
   type: str
   returned: success
 packages_missing: {description: Which of O(packages) are not installed., type: list, elements: str, returned: success}
+clock:
+  description: A sentence on the host's clock where it differs from this machine's by over five minutes, else empty.
+  type: str
+  returned: success
 docker: {description: Whether a Docker engine is installed., type: bool, returned: success}
 wireguard: {description: Whether WireGuard is installed or in use., type: bool, returned: success}
 sudo: {description: "How root is reached: root, free (no password) or given (with the given password).", type: str,

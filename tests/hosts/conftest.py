@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,12 @@ class Target:
 
     def command(self, playbook: str | Path, *arguments: str) -> list[str]:
         """Argument list of ansible-playbook for this host."""
-        return [str(ROOT / ".venv/bin/ansible-playbook"), *self.inventory.arguments, str(ROOT / playbook), *arguments]
+        return [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            *self.inventory.arguments,
+            str(ROOT / playbook),
+            *arguments,
+        ]
 
     def start(self, playbook: str | Path, *arguments: str) -> subprocess.Popen[str]:
         """Start a playbook in a session of its own, so that a test can kill it with all its workers."""

@@ -29,7 +29,8 @@ export DEBIAN_FRONTEND=noninteractive
 mount -o remount,rw /proc/sys
 echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
 mkdir -p /etc/docker /opt/image/bin
-echo '{"storage-driver":"vfs","ipv6":true,"fixed-cidr-v6":"fd99::/64","experimental":true,"ip6tables":true}' \
+echo '{"storage-driver":"vfs","bip":"172.17.0.1/16","ipv6":true,
+  "fixed-cidr-v6":"fd99::/64","experimental":true,"ip6tables":true}' \
   > /etc/docker/daemon.json
 apt-get update -qq
 client=$(apt-cache show docker-cli > /dev/null 2>&1 && echo docker-cli || true) # part of docker.io before Debian 13
@@ -45,7 +46,9 @@ web --name undeclared -p 8082:80
 docker network create far > /dev/null
 web --name far --network far
 """
-# It may go anywhere for the port that containers answer on inside, and to that and one published port of its own host.
+# Shop may go anywhere for the port that containers answer on inside, and to that and one published port of its own
+# host; near to the bridge alone, idle to the host's own ports alone.
+BRIDGE, BRIDGE6 = "172.17.0.0/16", "fd99::/64"
 EGRESS = [
     {
         "service": "shop",
@@ -56,7 +59,23 @@ EGRESS = [
             {"kind": "network", "to": "0.0.0.0/0", "port": 80, "proto": "tcp", "mark": 2, "reason": "shop to any"},
             {"kind": "network", "to": "::/0", "port": 80, "proto": "tcp", "mark": 3, "reason": "shop to any"},
         ],
-    }
+    },
+    {
+        "service": "near",
+        "names": [],
+        "rules": [
+            {"kind": "network", "to": to, "port": 80, "proto": "tcp", "mark": mark, "reason": f"near to {to}"}
+            for mark, to in ((5, BRIDGE), (6, BRIDGE6))
+        ],
+    },
+    {
+        "service": "idle",
+        "names": [],
+        "rules": [
+            {"kind": "loopback", "to": "", "port": DECLARED, "proto": "tcp", "mark": 7, "reason": "idle to web"},
+            {"kind": "loopback", "to": "", "port": 80, "proto": "tcp", "mark": 8, "reason": "idle to inside"},
+        ],
+    },
 ]
 PROBE = """
 import json, socket, sys
@@ -88,7 +107,8 @@ def host(lab: Lab, release: str) -> Iterator[LabHost]:
     )  # fmt: skip
     unit = render("firewall", "holdfast-firewall.service.j2")
     loader = render("firewall", "load-firewall.sh.j2", firewall_egress=EGRESS)
-    made.exec(["useradd", "--system", "--user-group", "shop"])
+    for service in EGRESS:
+        made.exec(["useradd", "--system", "--user-group", str(service["service"])])
     for path, text in ((TABLE, table), (LOADER, loader), ("/etc/systemd/system/holdfast-firewall.service", unit)):
         made.exec(["install", "-D", "-m", "0700", "/dev/stdin", path], stdin=text.encode())
     made.exec(["nft", "add", "table", "inet", "foreign"])
@@ -121,10 +141,15 @@ def reached(lab: Lab, host: LabHost) -> dict[int, set[bool]]:
     return by_port(done.stdout)
 
 
+def own_addresses(host: LabHost, target: str) -> list[str]:
+    """Return a container's own addresses behind its bridge, the IPv4 one first."""
+    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
+    return host.exec(["docker", "inspect", "-f", template, target]).stdout.split()
+
+
 def inside(host: LabHost, target: str) -> bool:
     """Tell whether the container ``declared`` reaches the container ``target`` by its address."""
-    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    address = host.exec(["docker", "inspect", "-f", template, target]).stdout.strip()
+    address = own_addresses(host, target)[0]
     # nc, since Debian 12's static busybox crashes in wget
     ask = f"printf 'GET /bin/busybox HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 3 {address} 80 | /bin/busybox head -c 4"
     done = host.exec(["docker", "exec", "declared", "/bin/busybox", "sh", "-c", ask], check=False)
@@ -150,6 +175,25 @@ def test_a_service_reaches_published_ports_that_it_declares(host: LabHost) -> No
     own = ["127.0.0.1", host.address, *([host.address6] if host.address6 else [])]
     assert asked_by(host, "", own) == {DECLARED: {True}, UNDECLARED: {True}, 80: {False}}
     assert asked_by(host, "shop", own) == {DECLARED: {True}, UNDECLARED: {False}, 80: {False}}
+
+
+def test_a_service_reaches_a_container_behind_its_bridge_where_it_declares_that(host: LabHost) -> None:
+    """A container's own address is another machine's: an entry for the host's port is none for it, nor the reverse."""
+    here = own_addresses(host, "undeclared")
+    assert len(here) == 2
+    open_inside = {DECLARED: {False}, UNDECLARED: {False}, 80: {True}}
+    assert asked_by(host, "", here) == open_inside
+    assert asked_by(host, "idle", here)[80] == {False}, "a port of the host has opened one of a container"
+    assert asked_by(host, "near", here) == open_inside
+    assert asked_by(host, "shop", here) == open_inside, "anywhere is behind the bridge too"
+    there = own_addresses(host, "far")[:1]
+    assert asked_by(host, "", there) == open_inside
+    assert asked_by(host, "near", there)[80] == {False}, "another bridge than the declared one"
+    published = [host.address, *([host.address6] if host.address6 else [])]
+    assert asked_by(host, "idle", published) == {DECLARED: {True}, UNDECLARED: {False}, 80: {False}}
+    assert asked_by(host, "near", published)[DECLARED] == {False}, (
+        "a container's own address has opened its published port"
+    )
 
 
 def test_other_tables_are_untouched(host: LabHost) -> None:

@@ -178,6 +178,16 @@ def test_unreachable_host(lab: Lab, release: str, hardened: Hardened, tmp_path: 
             host.stop()
 
 
+def test_reboots_are_told_though_every_host_failed(target: Target) -> None:
+    """Ansible ends a playbook with the play in which the last host has failed; what was heard before is told."""
+    target.sh("touch /run/reboot-required")
+    run = target.play(SITE, "-e", json.dumps({"health_limits": "{{ not_there }}"}), expect=2)
+    assert "Say what comes next" not in run.text, "the run was to end before its last tasks"
+    assert run.text.count("web1, in its window, which opens") == 1, run.text[-3000:]
+    target.sh("rm /run/reboot-required")
+    assert "Need a reboot" not in target.play(SITE).text
+
+
 def test_held_apt_lock(bare: Target) -> None:
     """Somebody else's apt: the run says so after a while and changes nothing."""
     lock = (

@@ -215,7 +215,7 @@ def test_patch(host: Target, tmp_path: Path) -> None:
     listed_once = "web1, in its window, which opens Sun 00:00 UTC: asked for by linux-image-sample"
     assert (again.text.count("Need a reboot:"), again.text.count(listed_once)) == (1, 1), again.text[-2000:]
 
-    # Another host follows in the series, at an address where nobody is: it must not be tried.
+    # Another host follows in the series, at an address where nobody is: after one that is unwell it is not tried.
     edited = own(host, tmp_path)
     folder = edited.inventory.path
     hosts = yaml.safe_load((folder / "hosts.yml").read_text(encoding="utf-8"))
@@ -224,6 +224,9 @@ def test_patch(host: Target, tmp_path: Path) -> None:
     declared = yaml.safe_load((folder / "host_vars/web1.yml").read_text(encoding="utf-8"))
     declared["host"]["address"] = str(host.host.lab.network()[0][250])
     (folder / "host_vars/web2.yml").write_text(yaml.safe_dump(declared), encoding="utf-8")
+    unentered = edited.play(PATCH, "--check", "-e", "contact_timeout=3", expect=4)
+    assert "web2 could not be reached" in unentered.text
+    assert unentered.text.count(listed_once) == 1, "who needs a reboot is told also where a host cannot be entered"
     publish(host, security=[sample("sample-secure", "1.3", BROKEN)])
     stopped = edited.play(PATCH, "-e", "package=sample-secure", expect=2)
     assert "web1 is not well, and no further host was patched" in stopped.text

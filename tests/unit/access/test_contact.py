@@ -7,6 +7,7 @@ import importlib.util
 import os
 import struct
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -134,6 +135,18 @@ def test_probe_runs_in_a_plain_shell() -> None:
     assert found["uid"] == os.getuid()
     assert found["source_address"] == "fe80::1"
     assert "no-such-package" in found["packages_missing"]
+
+
+def test_a_clock_that_differs_is_named_with_both_times() -> None:
+    """Two days ahead and 400 days behind are told of, what a slow login explains is not."""
+    now = 1_800_000_000
+    for there in (now + 2 * 86400, now - 400 * 86400):
+        said = contact.clock_difference("web1", there, now)
+        assert "2027-01-15 08:00:00 UTC" in said
+        assert time.strftime("clock of web1 says %Y-%m-%d %H:%M:%S UTC", time.gmtime(there)) in said
+    assert [contact.clock_difference("web1", there, now) for there in (None, now - 290, now + 290)] == [""] * 3
+    assert contact.parse_probe(f"probe=holdfast\nclock={now}\n", [])["seconds"] == now
+    assert contact.parse_probe("probe=holdfast\nclock=\n", [])["seconds"] is None
 
 
 def test_probe_output_of_a_bare_host() -> None:
