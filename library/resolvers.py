@@ -31,11 +31,15 @@ keeper:
   description: Where the list is to be declared - V(file), which is C(/etc/resolv.conf), or V(systemd-resolved).
   type: str
   returned: success
-dhclient: {description: Whether there is a dhclient that has to leave the file alone., type: bool, returned: success}
+writers:
+  description: Programs that would write over the file and have to be told to leave it, of V(dhclient), V(dhcpcd) and
+    V(NetworkManager).
+  type: list
+  elements: str
+  returned: success
 silent: {description: Those that do not answer., type: list, elements: str, returned: success}
 """
 
-import glob
 import os
 import re
 import secrets
@@ -46,7 +50,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 FILE = "/etc/resolv.conf"
 RESOLVED = "/etc/systemd/resolved.conf.d/60-holdfast.conf"
-DHCLIENT_HOOKS = "/etc/dhcp/dhclient-enter-hooks.d"
+# What a program that writes the file has where it can be told to leave it.
+WRITERS = {
+    "dhclient": "/etc/dhcp/dhclient-enter-hooks.d",
+    "dhcpcd": "/usr/lib/dhcpcd/dhcpcd-run-hooks",
+    "NetworkManager": "/etc/NetworkManager/conf.d",
+}
+# dhcpcd reads one file of that name, and no folder.
+DHCPCD_HOOK, OURS = "/etc/dhcpcd.enter-hook", "policy.base.resolvers"
 TRIES, SECONDS = 2, 2.0
 FOUND, NO_SUCH_NAME = 0, 3
 
@@ -62,11 +73,6 @@ def read(path: str) -> str:
             return handle.read()
     except OSError:
         return ""
-
-
-def runs(name: str) -> bool:
-    """Tell whether a program of that name runs."""
-    return any(read(path).strip() == name for path in glob.glob("/proc/[0-9]*/comm"))
 
 
 def keeper() -> str:
@@ -87,13 +93,25 @@ def keeper() -> str:
     program = shutil.which("resolvconf", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if program and os.path.basename(os.path.realpath(program)) != "resolvectl":
         raise KeeperError(f"resolvconf writes {FILE}: purge the package resolvconf or openresolv first")
-    if runs("NetworkManager"):
-        raise KeeperError(f"NetworkManager writes {FILE}: declare them in its connections")
-    if runs("dhcpcd") and not re.search(r"(?m)^\s*nohook\s.*\bresolv\.conf\b", read("/etc/dhcpcd.conf")):
-        raise KeeperError(
-            f"dhcpcd writes {FILE}: add the line `nohook resolv.conf` to /etc/dhcpcd.conf, and restart it"
-        )
     return "file"
+
+
+def writers() -> list[str]:
+    """Return the programs on the host that have to be told to leave the file.
+
+    Raises:
+        KeeperError: the place in which one of them is told is somebody else's.
+    """
+    found = [name for name, path in WRITERS.items() if os.path.exists(path)]
+    if "dhcpcd" in found and re.search(r"(?m)^\s*nohook\s.*\bresolv\.conf\b", read("/etc/dhcpcd.conf")):
+        found.remove("dhcpcd")
+    hook = read(DHCPCD_HOOK)
+    if "dhcpcd" in found and hook and OURS not in hook:
+        raise KeeperError(
+            f"dhcpcd writes {FILE}, and {DHCPCD_HOOK}, by which it would leave it, is not ours: add the line "
+            "`nohook resolv.conf` to /etc/dhcpcd.conf, and restart dhcpcd"
+        )
+    return found
 
 
 def asked_already(kept_by: str) -> list[str]:
@@ -132,6 +150,7 @@ def main() -> None:
     addresses = module.params["addresses"]
     try:
         kept_by = keeper()
+        told = writers() if kept_by == "file" else []
     except KeeperError as error:
         module.fail_json(msg=f"policy.base.resolvers cannot be brought about, and nothing was changed. {error}.")
     silent = [address for address in addresses if not answers(address)]
@@ -142,8 +161,7 @@ def main() -> None:
         )
     for address in silent:
         module.warn(f"the resolver {address} does not answer a DNS query from this host (policy.base.resolvers)")
-    dhclient = kept_by == "file" and os.path.isdir(DHCLIENT_HOOKS)
-    module.exit_json(changed=False, keeper=kept_by, dhclient=dhclient, silent=silent)
+    module.exit_json(changed=False, keeper=kept_by, writers=told, silent=silent)
 
 
 if __name__ == "__main__":

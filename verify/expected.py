@@ -122,6 +122,11 @@ class Expected:
         return str(self.catalogue.data.get("operator") or "")
 
     @property
+    def resolvers(self) -> list[str]:
+        """Resolvers that the host has to ask; none where it may ask those of its provider."""
+        return [str(one) for one in (self.policy.get("base") or {}).get("resolvers") or []]
+
+    @property
     def port(self) -> int:
         """SSH port."""
         return int((self.host.get("ssh") or {}).get("port") or 22)

@@ -65,6 +65,7 @@ class Target:
                             "services": [one["name"] for one in self.expected.services],
                             "port": self.expected.port,
                             "kernel": sorted(self.expected.kernel),
+                            "resolvers": self.expected.resolvers,
                         },
                     )
                 except RemoteError as error:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .starts import SITE, Witness, edit, own
-from .traffic import attach, install
+from .traffic import as_account, eventually, install
+from .upstream import ANSWERS, ANSWERS6, FOUND, LIKE_A_VPS, SILENT, declare, with_a_resolver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-ANSWERS, SILENT, FOUND = "192.0.2.53", "192.0.2.99", "192.0.2.4"
-SERVER = (
-    "ip netns exec world dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --bind-interfaces --no-resolv"
-    f" --no-hosts --listen-address={ANSWERS} --address=/#/{FOUND} --local=/./ --log-queries"
-)
-# The engine mounts the container's list upon the file; a VPS has the file itself.
-LIKE_A_VPS = "cp /etc/resolv.conf /run/provider && umount /etc/resolv.conf && cp /run/provider /etc/resolv.conf"
 # What dhclient runs when the provider's server renews the lease, and names its resolver again.
 RENEWED = (
     "env reason=RENEW interface=eth0 old_ip_address=192.0.2.1 new_ip_address=192.0.2.1"
@@ -30,18 +24,24 @@ RENEWED = (
 )
 
 
+# Programs that write the list, which a provider may have installed: how each gets the silent resolver, how it gets it
+# anew, and what makes it write again when it has been told nothing any more.
+LEASE = "dhcpcd -4 --noarp --timeout 20 wan0"
+CONNECTION = (
+    "nmcli connection add type ethernet ifname wan0 con-name wan ipv4.method manual ipv4.addresses 192.0.2.1/24"
+    f" ipv4.never-default yes ipv4.dns {SILENT} ipv6.method disabled"
+)
+AGAIN = "nmcli connection up wan"
+WRITERS = {
+    "dhcpcd-base": (LEASE, "dhcpcd --renew wan0", "dhcpcd --renew wan0"),
+    "network-manager": (f"{CONNECTION} && {AGAIN}", AGAIN, "systemctl restart NetworkManager"),
+}
+
+
 @pytest.fixture
 def mine(target: Target, tmp_path: Path) -> Target:
     """A hardened host, and the world behind a card of it, with a resolver that knows every name."""
-    install(target.host, "dnsmasq-base")
-    attach(target.host, "wan0", "world", ["192.0.2.1/24"], [f"{ANSWERS}/24"])
-    target.sh(f"systemd-run --quiet --unit=upstream {SERVER}; {LIKE_A_VPS}")
-    return own(target, tmp_path)
-
-
-def declare(target: Target, *addresses: str) -> None:
-    """Declare the resolvers in the policy."""
-    edit(target, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].update(resolvers=[*addresses]))
+    return with_a_resolver(target, tmp_path)
 
 
 def looks_up(target: Target, name: str) -> bool:
@@ -77,6 +77,44 @@ def test_in_the_file(mine: Target) -> None:
     assert SILENT in mine.sh("cat /etc/resolv.conf"), "dhclient writes it again"
 
 
+@pytest.mark.parametrize("package", WRITERS)
+def test_another_writes_the_file(mine: Target, package: str) -> None:
+    """A real DHCP client, or NetworkManager, leaves it alone, is not restarted for it, and has it again at the end."""
+    install(mine.host, package)
+    begin, again, released = WRITERS[package]
+    mine.sh(begin)
+    provided = f"grep -q 'nameserver {SILENT}' /etc/resolv.conf && echo yes || true"
+    assert eventually(lambda: "yes" in mine.sh(provided)), mine.sh("cat /etc/resolv.conf")
+    provider = mine.sh("cat /etc/resolv.conf")
+    declare(mine, ANSWERS)
+    mine.play(SITE)
+    mine.sh(again)
+    assert not eventually(lambda: "yes" in mine.sh(provided), seconds=2), "it was written over"
+    assert looks_up(mine, "after.example.net")
+    assert mine.play(SITE).changed == 0
+    declare(mine)
+    mine.play(SITE)
+    assert mine.sh("cat /etc/resolv.conf") == provider
+    mine.sh(f"echo > /etc/resolv.conf; {released}")
+    assert eventually(lambda: "yes" in mine.sh(provided)), "it writes it again"
+
+
+def test_ipv6(mine: Target) -> None:
+    """One with an IPv6 address is proved and asked, and services reach their names by it."""
+    declare(mine, ANSWERS6)
+    mine.sh("id blog 2>/dev/null || useradd --system --user-group blog")
+    service = {"name": "blog", "on": ["web"], "egress": [{"to": "api.example.net", "port": 443}]}
+    edit(mine, "group_vars/all/services.yml", lambda data: data.update(services=[service]))
+    mine.play(SITE)
+    assert mine.sh("grep ^nameserver /etc/resolv.conf").split() == ["nameserver", ANSWERS6]
+    assert looks_up(mine, "after.example.net")
+    asked = mine.host.exec([*as_account("blog"), "getent", "ahostsv4", "api.example.net"], check=False)
+    assert FOUND in asked.stdout
+    assert FOUND in mine.sh("nft list table inet holdfast"), "the firewall has not heard of it"
+    declare(mine, "2001:db8:9::99")
+    assert "2001:db8:9::99: no answer to a DNS query" in mine.play(SITE, expect=2).text
+
+
 def test_by_systemd_resolved(mine: Target) -> None:
     """Where systemd-resolved keeps the list, since a while or of late, it is told, and the link to it stays."""
     resolved = "DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends {} systemd-resolved"
@@ -101,10 +139,8 @@ def test_another_keeper_is_refused(target: Target, tmp_path: Path) -> None:
     declare(mine, ANSWERS)
     assert "/etc/resolv.conf is mounted from outside" in mine.play(SITE, expect=2).text
     mine.sh(LIKE_A_VPS)
-    advice = {"dhcpcd": "add the line `nohook resolv.conf` to /etc/dhcpcd.conf", "NetworkManager": "in its connections"}
-    for program, words in advice.items():
-        mine.sh(f"cp /bin/sleep /usr/local/sbin/{program}; systemd-run --quiet /usr/local/sbin/{program} 600")
-        assert words in mine.play(SITE, expect=2).text
+    mine.sh("mkdir -p /usr/lib/dhcpcd; touch /usr/lib/dhcpcd/dhcpcd-run-hooks; echo : > /etc/dhcpcd.enter-hook")
+    assert "add the line `nohook resolv.conf` to /etc/dhcpcd.conf" in mine.play(SITE, expect=2).text
     mine.sh("mkdir -p /run/resolvconf; mv /etc/resolv.conf /run/resolvconf; ln -s /run/resolvconf/resolv.conf /etc/")
     witness = Witness(mine)
     assert "is a link to /run/resolvconf/resolv.conf" in mine.play(SITE, expect=2).text

@@ -23,6 +23,7 @@ import time
 from typing import Any
 
 from verify.remote.ground import ground
+from verify.remote.resolvers import resolvers
 from verify.remote.tell import json_of, read, run
 
 KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
@@ -378,7 +379,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer everything.
 
     `params`: users (names to ask sshd about), source (address of an outsider), services (names of accounts that may
-    connect to nothing undeclared), port (sshd's), kernel (keys of settings).
+    connect to nothing undeclared), port (sshd's), kernel (keys of settings), resolvers (to ask).
     """
     started = time.time()
     accounts = accounts_of_host()
@@ -400,6 +401,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         inward = [pool.submit(connects, name, "127.0.0.1", params["port"]) for name in held]
         metadata = [pool.submit(connects, name, METADATA, 80) for name in held]
         apt = pool.submit(updates)
+        asks = pool.submit(resolvers, params["resolvers"])
         answers, rights = list(sshd), list(sudo)
     plain = answers[0]["options"] if answers else {}
     files = ours.result()
@@ -450,6 +452,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
             if password_kind(([*line.split(":"), "*"])[1]) == "usable"
         ],
         "ground": stands_on.result(),
+        "resolvers": asks.result(),
         "addresses": json_of(["ip", "-j", "address"]) or [],
         "source": source,
         "took": time.time() - started,
