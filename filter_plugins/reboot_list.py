@@ -15,7 +15,8 @@ def reasons(heard: Mapping[str, Any]) -> list[str]:
         if answer.startswith("{"):
             # A host that no run has brought up to date yet tells no reasons.
             said: list[str] = json.loads(answer).get("reboot", [])
-            return said
+            # It goes to a terminal as it is, and a host's word may not move its cursor.
+            return ["".join(char if char.isprintable() else " " for char in why) for why in said]
     return ["asked for by a package"] if heard["asked"] else []
 
 

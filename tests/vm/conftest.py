@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ HEALTH = {"clock_minutes": {"warn": 1, "fail": 120}}
 TO_BE_A_ROUTER = (
     "printf 'net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n' > /etc/sysctl.d/60-holdfast-forwarding.conf"
 )
+BEHIND = 400 * 86_400  # seconds
 # A job that a copy of the machine finds half done has run out of its time there.
 UNTIL_IDLE = "timeout 120 sh -c 'while systemctl list-jobs --no-legend | grep -q .; do sleep 1; done'"
 
@@ -48,10 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Hardened:
-    """A bare machine after its first run, and how that went."""
+    """A bare machine after its first run, how that went, and how one before it went at which the clock was wrong."""
 
     target: Target
     first_run: Run
+    wrong_clock: Run
 
 
 def hang_up(folder: Path) -> None:
@@ -60,6 +63,15 @@ def hang_up(folder: Path) -> None:
         subprocess.run(
             ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", HOST], capture_output=True, check=False
         )
+
+
+def with_a_wrong_clock(target: Target) -> Run:
+    """Run while the host believes that it is last year, as after a dead battery and without a time server."""
+    target.sh(f"systemctl stop systemd-timesyncd.service; date -s @{time.time() - BEHIND:.0f}", check=False)
+    try:
+        return target.play(SITE, expect=None)
+    finally:
+        target.sh(f"date -s @{time.time():.0f}")
 
 
 @pytest.fixture(scope="session")
@@ -81,11 +93,12 @@ def hardened(release: str, connections: Path, tmp_path_factory: pytest.TempPathF
             policy = {**POLICY, "dns": {"resolvers": [address(target)]}, "health": HEALTH}
             edit(target, "group_vars/all/policy.yml", lambda data: data.update(policy=policy))
             target.sh(TO_BE_A_ROUTER)
+            wrong_clock = with_a_wrong_clock(target)
             run = target.play(SITE)
             hang_up(connections)
             target.sh(UNTIL_IDLE)
             host.save("hardened")
-            yield Hardened(target, run)
+            yield Hardened(target, run, wrong_clock)
         finally:
             host.stop()
 

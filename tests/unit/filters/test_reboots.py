@@ -41,3 +41,8 @@ def test_the_last_word_counts() -> None:
 
 def test_a_program_of_before_tells_no_reasons() -> None:
     assert FILTERS["reboot_list"]({"web1": {**QUIET, "pending": json.dumps({"lines": []})}}) == []
+
+
+def test_a_host_s_words_move_no_cursor() -> None:
+    heard = {**QUIET, "pending": answer("kernel \x1b[2J6.12")}
+    assert FILTERS["reboot_list"]({"web1": heard})[0].endswith("kernel  [2J6.12")
