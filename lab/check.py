@@ -6,6 +6,7 @@ first, and each of their lines says whose it is.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -195,19 +196,22 @@ def carry_out(stage: Stage) -> Result:
     return result
 
 
-def carry_out_once(stage: Stage) -> Result:
-    """Run one stage, unless it has passed before with the code and the tests that are here."""
+def seen_by(stage: Stage) -> str:
+    """Return the hash over the covered code and the stage's own test files."""
+    return full_result.covered_hash(also=present(*stage.argv[1:]))
 
-    def code() -> str:
-        return full_result.covered_hash(also=present(*stage.argv[1:]))
 
-    seen = code()
-    if found := full_result.kept(stage.name, seen):
-        print(f"--- {stage.name}: passed on {found['date']} with this code, not run again", flush=True)
-        return Result(stage.name, 0, found["seconds"], found["counts"], [], found["date"])
+def carry_out_once(stage: Stage, record: full_result.Record) -> Result:
+    """Run one stage, unless it has passed before with the code and the tests that are here; keep how it ended."""
+    seen = seen_by(stage)
+    if stage.at_once and (found := record.passed(stage.name, seen)):
+        print(f"--- {stage.name}: passed on {found.date} with this code, not run again", flush=True)
+        return Result(stage.name, 0, found.seconds, found.counts, [], found.date)
     result = carry_out(stage)
-    if result.code == 0 and code() == seen:  # what changed meanwhile was not tested
-        full_result.keep(stage.name, seen, result.seconds, result.counts)
+    if result.code == 0 and seen_by(stage) == seen:  # what changed meanwhile was not tested
+        record.add(stage.name, result.counts, result.seconds, seen)
+    else:
+        record.fail(stage.name)
     return result
 
 
@@ -215,11 +219,12 @@ def run(what: str) -> int:
     """Run the stages of ``what`` from the project's root and return the exit code: 0 when all passed, else 1."""
     began = time.monotonic()
     wanted = stages(what)
-    done = {stage.name: carry_out(stage) for stage in wanted if not stage.at_once}
+    record = full_result.Record(full_result.PAGE, {stage.name: seen_by(stage) for stage in wanted})
+    one = functools.partial(carry_out_once, record=record) if what == "full" else carry_out
+    done = {stage.name: one(stage) for stage in wanted if not stage.at_once}
     lanes = int(os.environ.get("HOLDFAST_LANES") or (os.cpu_count() or 1) + 1)
-    long = carry_out_once if what == "full" else carry_out
     with ThreadPoolExecutor(lanes) as pool:
-        done |= {result.name: result for result in pool.map(long, [stage for stage in wanted if stage.at_once])}
+        done |= {result.name: result for result in pool.map(one, [stage for stage in wanted if stage.at_once])}
     results = [done[stage.name] for stage in wanted]
     passed, failed, skipped = (
         sum(result.counts.get(word, 0) for result in results for word in words)
@@ -234,8 +239,6 @@ def run(what: str) -> int:
         for line in result.failures:
             print(f"{result.name} | {line}")
     if what == "full":
-        before = {result.name: result.before for result in results if result.before}
-        seconds = time.monotonic() - began
-        print(f"recorded in {full_result.record(passed, failed, skipped, seconds, before)}")
+        print(f"recorded in {full_result.PAGE}")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0

@@ -21,41 +21,77 @@ def test_the_long_tests_saw_this_code(request: pytest.FixtureRequest) -> None:
         warnings.warn(said, UserWarning, stacklevel=1)
 
 
-def test_newer_code_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a role and a place for the page."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
     role = tmp_path / "roles/ssh/tasks/main.yml"
     role.parent.mkdir(parents=True)
     role.write_text("---\n", encoding="utf-8")
-    assert "never run" in full_result.complaint(full_result.PAGE, full_result.covered_hash())
-    page = full_result.record(200, 0, 3, 1200)
-    assert full_result.complaint(page, full_result.covered_hash()) == ""
+    return tmp_path
+
+
+def complaint() -> str:
+    return full_result.complaint(full_result.PAGE, full_result.covered_hash())
+
+
+def run(*stages: check.Stage, of: tuple[str, ...] = ()) -> list[check.Result]:
+    record = full_result.Record(
+        full_result.PAGE, {**dict.fromkeys(of, ""), **{one.name: check.seen_by(one) for one in stages}}
+    )
+    return [check.carry_out_once(stage, record) for stage in stages]
+
+
+def test_newer_code_is_noticed(project: Path) -> None:
+    good = check.Stage("good", ["true"], at_once=True)
+    assert "never run" in complaint()
+    run(good)
+    assert complaint() == ""
+    role = project / "roles/ssh/tasks/main.yml"
     role.with_name("README.md").write_text("generated", encoding="utf-8")
-    assert full_result.complaint(page, full_result.covered_hash()) == ""
+    assert complaint() == ""
     role.write_text("---\n# new\n", encoding="utf-8")
-    assert "newer than the last" in full_result.complaint(page, full_result.covered_hash())
-    page = full_result.record(200, 1, 3, 1200)
-    assert "200 passed, 1 failed" in full_result.complaint(page, full_result.covered_hash())
+    assert "newer than the last" in complaint()
+    run(good, of=("another",))
+    assert "not run yet: another" in complaint()
+    run(good, check.Stage("another", ["false"], at_once=True))
+    assert "failed: another" in complaint()
+    # What passed with other code does not count for this one.
+    run(good, check.Stage("another", ["true"], at_once=True))
+    assert complaint() == ""
+    role.write_text("---\n# newest\n", encoding="utf-8")
+    record = full_result.Record(
+        full_result.PAGE, {"good": full_result.covered_hash(), "another": full_result.covered_hash()}
+    )
+    record.add("another", {"passed": 1}, 1, full_result.covered_hash())
+    assert "not run yet: good" in complaint()
 
 
-def test_a_stage_is_kept_for_the_code_that_it_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    stage = check.Stage("counted", ["sh", "-c", "echo x >> runs"])
-    assert [check.carry_out_once(stage).code for _ in range(2)] == [0, 0]
-    assert Path("runs").read_text(encoding="utf-8") == "x\n"
-    assert check.carry_out_once(stage).before
-    Path("roles").mkdir()
-    Path("roles/new.yml").write_text("---\n", encoding="utf-8")
-    assert not check.carry_out_once(stage).before
-    assert check.carry_out_once(stage).before
-    assert Path("runs").read_text(encoding="utf-8") == "x\nx\n"
-    Path("test_it").write_text("exit 0", encoding="utf-8")
-    mended = check.Stage("mended", ["sh", "test_it"])
-    check.carry_out_once(mended)
-    Path("test_it").write_text("exit 0 # as it should", encoding="utf-8")
-    assert not check.carry_out_once(mended).before
-    # What failed, and what the code was changed under, is run again.
-    for command in ("exit 1", "echo '# newer' >> roles/new.yml"):
-        again = check.Stage("again", ["sh", "-c", command])
-        assert not check.carry_out_once(again).before
-        assert not check.carry_out_once(again).before
+def test_a_stage_is_kept_for_the_code_that_it_saw(project: Path) -> None:
+    stage = check.Stage("counted", ["sh", "-c", "echo x >> runs"], at_once=True)
+    runs = project / "runs"
+    assert [result.code for _ in range(2) for result in run(stage)] == [0, 0]
+    assert runs.read_text(encoding="utf-8") == "x\n"
+    assert run(stage)[0].before
+    (project / "roles/new.yml").write_text("---\n", encoding="utf-8")
+    assert not run(stage)[0].before
+    assert run(stage)[0].before
+    assert runs.read_text(encoding="utf-8") == "x\nx\n"
+
+
+def test_a_mended_test_is_run_again(project: Path) -> None:
+    (project / "test_it").write_text("exit 0", encoding="utf-8")
+    mended = check.Stage("mended", ["sh", "test_it"], at_once=True)
+    run(mended)
+    (project / "test_it").write_text("exit 0 # as it should", encoding="utf-8")
+    assert not run(mended)[0].before
+
+
+@pytest.mark.parametrize("command", ["exit 1", "echo '# newer' >> roles/new.yml"])
+def test_what_failed_or_saw_changing_code_is_run_again(project: Path, command: str) -> None:
+    assert project.is_dir()
+    stage = check.Stage("again", ["sh", "-c", command], at_once=True)
+    assert not run(stage)[0].before
+    assert not run(stage)[0].before
+    assert complaint()
