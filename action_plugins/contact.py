@@ -74,6 +74,8 @@ def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
     :raises ValueError: the probe did not run.
     """
     _before, mark, text = text.partition("probe=holdfast")
+    # Some of it is shown, and a host's word may not move a terminal's cursor.
+    text = "".join(char if char.isprintable() or char == "\n" else " " for char in text)
     if not mark:
         raise ValueError("the host did not run the probe")
     found: dict[str, str] = {}
@@ -88,7 +90,7 @@ def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
             found.setdefault(key, value)
     return {
         "uid": int(found.get("uid", "-1")),
-        "seconds": int(clock) if (clock := found.get("clock", "")).isdigit() else None,
+        "seconds": int(clock) if re.fullmatch(r"-?[0-9]{1,11}", clock := found.get("clock", ""), re.ASCII) else None,
         "source_address": (found.get("connection", "").split() or [""])[0].partition("%")[0],
         "os": {
             "id": found.get("os_id", "unknown"),

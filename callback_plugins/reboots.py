@@ -14,7 +14,7 @@ short_description: Tell at the end of a run which hosts need a reboot
 description:
   - Lists the hosts that told in this run that they need a reboot, with the reason and when it comes.
   - A task could not. Ansible ends a playbook as soon as every host of a play has failed, and a series at a host that
-    cannot be entered; the end of a run is told to callbacks in any case.
+    cannot be entered; callbacks are told of the end of such a run too.
   - Makes no remote call, and says nothing where no host told anything.
 """
 # What the answers are registered as that RV(updates_heard) of the wiring page is made of.

@@ -14,7 +14,13 @@ def reasons(heard: Mapping[str, Any]) -> list[str]:
     for answer in (heard["installed"], heard["pending"]):
         if answer.startswith("{"):
             # A host that no run has brought up to date yet tells no reasons.
-            said: list[str] = json.loads(answer).get("reboot", [])
+            # One host's broken answer may not keep the others' from being told.
+            try:
+                said = json.loads(answer).get("reboot", [])
+            except ValueError:
+                said = None
+            if not isinstance(said, list):
+                return ["what it answers cannot be read"]
             # It goes to a terminal as it is, and a host's word may not move its cursor.
             return ["".join(char if char.isprintable() else " " for char in why) for why in said]
     return ["asked for by a package"] if heard["asked"] else []

@@ -32,6 +32,18 @@ CODE = (
     "roles",
     "tools",
 )
+# What long stages use beside the code that they cover and their own test files.
+GROUND = (
+    "ansible.cfg",
+    "callback_plugins",
+    "inventories",
+    "lab",
+    "molecule",
+    "requirements",
+    "tests/breakers",
+    *(str(path) for path in sorted(Path("tests/hosts").rglob("*.py")) if not path.name.startswith("test_")),
+    "verify",
+)
 # The files of tests/hosts that are no part of the stage of that name.
 APART = {
     "test_breakers.py": "promises",
@@ -197,8 +209,8 @@ def carry_out(stage: Stage) -> Result:
 
 
 def seen_by(stage: Stage) -> str:
-    """Return the hash over the covered code and the stage's own test files."""
-    return full_result.covered_hash(also=present(*stage.argv[1:]))
+    """Return the hash over the covered code, the stage's own test files, and what all stages stand on."""
+    return full_result.covered_hash(also=[*GROUND, *present(*stage.argv[1:])])
 
 
 def carry_out_once(stage: Stage, record: full_result.Record) -> Result:

@@ -60,6 +60,24 @@ KINDS = {
 SECRET = re.compile(r"passw|passphrase|secret|token|hash|private_key")
 
 
+def told(value: Any, spec: Mapping[str, Any]) -> str:
+    """Return a found value, or only what it is where it may hold a secret: in a text at will, a list, or keys."""
+    if spec.get("type") in {"int", "float", "bool"} or (spec.get("type", "str") == "str" and "choices" in spec):
+        if isinstance(value, str | int | float):
+            return shown(value)
+    elif isinstance(value, list) and "choices" in spec:
+        return shown(value)
+    kinds = {
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "keys with values",
+    }
+    return next((word for kind, word in kinds.items() if isinstance(value, kind)), "nothing")
+
+
 def shown(value: Any) -> str:
     """Return a short spelling of a found value. What looks like a private key is never repeated."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -91,7 +109,7 @@ def judged(key: str, value: Any, spec: Mapping[str, Any], *, secret: bool = Fals
     level = {word: said for word, said in spec.items() if word != "options"}
     result = ArgumentSpecValidator({key: level}).validate({key: value})
     if result.error_messages:
-        yield key, "(not shown)" if secret else shown(value), fix_for("" if secret else value, spec)
+        yield key, "(not shown)" if secret else told(value, spec), fix_for("" if secret else value, spec)
         return
     options: Mapping[str, Any] | None = spec.get("options")
     whole = result.validated_parameters[key]
@@ -170,6 +188,11 @@ def belongs(name: str, role: str) -> bool:
     return name.startswith(f"{role}_") and not name.startswith(f"{role}__")
 
 
+def any_text(spec: Mapping[str, Any]) -> bool:
+    """Tell whether nothing can be wrong, so that no template is rendered: it may ask a store of passwords."""
+    return spec.get("type", "str") == "str" and "choices" not in spec
+
+
 def _of(
     name: str, raw: Any, role: str, known: Mapping[str, Any], templar: Templar
 ) -> Iterator[tuple[str, str, str, str]]:
@@ -178,7 +201,7 @@ def _of(
         near = nearest(name, sorted(known), cutoff=0.8)
         fix = f"{near}the variables of the role {role} begin with {role}_; for one of your own choose another beginning"
         yield "mistake" if near else "warning", name, "an unknown variable", fix
-    elif (spec := known[name]) is not None:
+    elif (spec := known[name]) is not None and not any_text(spec):
         try:
             value = templar.template(raw)
         except AnsibleError:  # most often what only the host can tell

@@ -1,4 +1,4 @@
-"""The host asks the resolvers that were declared for names, no others, and they answer."""
+"""The host asks the resolvers that were declared for names, and they answer."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ RULES = {
     [
         ("5", {"type": "int"}, []),
         ("five", {"type": "int"}, [("x", "five", "write a whole number")]),
-        (None, {"type": "int", "default": 3}, [("x", "null", "write a whole number")]),
+        (None, {"type": "int", "default": 3}, [("x", "nothing", "write a whole number")]),
         ("maybe", {"type": "bool"}, [("x", "maybe", "write true or false")]),
-        ({}, {"type": "list", "elements": "str"}, [("x", "{}", "write a list, each of them a text")]),
-        (["a"], {"type": "list", "elements": "int"}, [("x", '["a"]', "write a list, each of them a whole number")]),
+        ({}, {"type": "list", "elements": "str"}, [("x", "keys with values", "write a list, each of them a text")]),
+        (["a"], {"type": "list", "elements": "int"}, [("x", "a list", "write a list, each of them a whole number")]),
         ("sid", {"choices": ["trixie", "bookworm"]}, [("x", "sid", "use one of: trixie, bookworm")]),
-        ([7], RULES, [("x", "[7]", "write a list, each of them keys with values")]),
+        ([7], RULES, [("x", "a list", "write a list, each of them keys with values")]),
         ([{"port": 1, "to": {"port": 2}}], RULES, []),
         (
             [{"port": 1}, {"prot": 2, "to": {"port": "a"}}],
@@ -71,3 +71,12 @@ def test_a_secret_within_is_not_shown() -> None:
 def test_internals_and_other_roles_do_not_belong() -> None:
     names = ["ssh_port", "ssh__seen", "sshd_port", "ssh"]
     assert [name for name in names if belongs(name, "ssh")] == ["ssh_port"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("rest:https://me:hunter2@backup.example.net/x", "a text"), ({"alice": "hunter2"}, "keys with values")],
+)
+def test_what_may_hold_a_secret_is_not_shown(value: Any, kind: str) -> None:
+    spec = {"type": "dict"} if isinstance(value, str) else {"type": "list", "elements": "dict"}
+    assert [found[1] for found in judged("backup_repository", value, spec)] == [kind]

@@ -146,7 +146,14 @@ def test_a_clock_that_differs_is_named_with_both_times() -> None:
         assert time.strftime("clock of web1 says %Y-%m-%d %H:%M:%S UTC", time.gmtime(there)) in said
     assert [contact.clock_difference("web1", there, now) for there in (None, now - 290, now + 290)] == [""] * 3
     assert contact.parse_probe(f"probe=holdfast\nclock={now}\n", [])["seconds"] == now
-    assert contact.parse_probe("probe=holdfast\nclock=\n", [])["seconds"] is None
+    for unclear in ("", "²", "99999999999999999999"):
+        assert contact.parse_probe(f"probe=holdfast\nclock={unclear}\n", [])["seconds"] is None
+    assert contact.parse_probe("probe=holdfast\nclock=-86400\n", [])["seconds"] == -86_400
+
+
+def test_a_host_s_name_for_its_system_moves_no_cursor() -> None:
+    probe = "probe=holdfast\nos_name=Debian \x1b[2J\rGNU\n"
+    assert contact.parse_probe(probe, [])["os"]["name"] == "Debian  [2J GNU"
 
 
 def test_probe_output_of_a_bare_host() -> None:

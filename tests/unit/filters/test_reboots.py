@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.unit.filters.support import FILTERS
 
 QUIET: dict[str, Any] = {
@@ -46,3 +48,9 @@ def test_a_program_of_before_tells_no_reasons() -> None:
 def test_a_host_s_words_move_no_cursor() -> None:
     heard = {**QUIET, "pending": answer("kernel \x1b[2J6.12")}
     assert FILTERS["reboot_list"]({"web1": heard})[0].endswith("kernel  [2J6.12")
+
+
+@pytest.mark.parametrize("broken", ["{oops", '{"reboot": null}', '{"reboot": 1}'])
+def test_a_broken_answer_keeps_no_other_from_being_told(broken: str) -> None:
+    lines = FILTERS["reboot_list"]({"web1": {**QUIET, "pending": broken}, "web2": {**QUIET, "asked": True}})
+    assert [line.partition(",")[0] for line in lines] == ["web1", "web2"]
