@@ -90,7 +90,7 @@ def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
             found.setdefault(key, value)
     return {
         "uid": int(found.get("uid", "-1")),
-        "seconds": int(clock) if re.fullmatch(r"-?[0-9]{1,11}", clock := found.get("clock", ""), re.ASCII) else None,
+        "seconds": int(clock) if re.fullmatch(r"-?[0-9]{1,11}", clock := found.get("clock", "")) else None,
         "source_address": (found.get("connection", "").split() or [""])[0].partition("%")[0],
         "os": {
             "id": found.get("os_id", "unknown"),

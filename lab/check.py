@@ -41,7 +41,6 @@ GROUND = (
     "molecule",
     "requirements",
     "tests/breakers",
-    *(str(path) for path in sorted(Path("tests/hosts").rglob("*.py")) if not path.name.startswith("test_")),
     "verify",
 )
 # The files of tests/hosts that are no part of the stage of that name.
@@ -210,7 +209,8 @@ def carry_out(stage: Stage) -> Result:
 
 def seen_by(stage: Stage) -> str:
     """Return the hash over the covered code, the stage's own test files, and what all stages stand on."""
-    return full_result.covered_hash(also=[*GROUND, *present(*stage.argv[1:])])
+    helpers = [str(path) for path in Path("tests/hosts").rglob("*.py") if not path.name.startswith("test_")]
+    return full_result.covered_hash(also=[*GROUND, *sorted(helpers), *present(*stage.argv[1:])])
 
 
 def carry_out_once(stage: Stage, record: full_result.Record) -> Result:
@@ -231,8 +231,10 @@ def run(what: str) -> int:
     """Run the stages of ``what`` from the project's root and return the exit code: 0 when all passed, else 1."""
     began = time.monotonic()
     wanted = stages(what)
-    record = full_result.Record(full_result.PAGE, {stage.name: seen_by(stage) for stage in wanted})
-    one = functools.partial(carry_out_once, record=record) if what == "full" else carry_out
+    one = carry_out
+    if what == "full":
+        record = full_result.Record(full_result.PAGE, {stage.name: seen_by(stage) for stage in wanted})
+        one = functools.partial(carry_out_once, record=record)
     done = {stage.name: one(stage) for stage in wanted if not stage.at_once}
     lanes = int(os.environ.get("HOLDFAST_LANES") or (os.cpu_count() or 1) + 1)
     with ThreadPoolExecutor(lanes) as pool:
