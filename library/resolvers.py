@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: resolvers
 short_description: See who keeps the host's list of resolvers, and whether others would answer; changes nothing
 description:
-  - Fails where a program keeps the list that would write over another one, and says how to end that.
+  - Fails where a program keeps the list that would write over another one, or add to it, and says how to end that.
   - Asks each resolver from the host. Fails when none of them answers, unless the host asks them already; one that is
     silent beside one that answers is a warning.
 author: [holdfast]
@@ -32,8 +32,8 @@ keeper:
   type: str
   returned: success
 writers:
-  description: Programs that would write over the file and have to be told to leave it, of V(dhclient), V(dhcpcd) and
-    V(NetworkManager).
+  description: Programs that would write over the list, or ask others beside it, and have to be told, of V(dhclient),
+    V(dhcpcd), V(NetworkManager) and V(systemd-resolved).
   type: list
   elements: str
   returned: success
@@ -49,12 +49,20 @@ import socket
 from ansible.module_utils.basic import AnsibleModule
 
 FILE = "/etc/resolv.conf"
-RESOLVED = "/etc/systemd/resolved.conf.d/60-holdfast.conf"
-# What a program that writes the file has where it can be told to leave it.
+RESOLVED = "/etc/systemd/resolved.conf.d/99-holdfast.conf"
+# Of what systemd-resolved writes for others, the list that has the servers of cards beside the declared ones.
+UPLINKS = "/run/systemd/resolve/resolv.conf"
+NETWORKMANAGER = "/etc/NetworkManager/conf.d"
+# What is there where a program has to be told, by where the list is kept. systemd-resolved beside a plain file is asked
+# by the C library's nss-resolve. What dhclient and dhcpcd tell systemd-resolved is for no name that is declared.
 WRITERS = {
-    "dhclient": "/etc/dhcp/dhclient-enter-hooks.d",
-    "dhcpcd": "/usr/lib/dhcpcd/dhcpcd-run-hooks",
-    "NetworkManager": "/etc/NetworkManager/conf.d",
+    "file": {
+        "dhclient": "/etc/dhcp/dhclient-enter-hooks.d",
+        "dhcpcd": "/usr/lib/dhcpcd/dhcpcd-run-hooks",
+        "NetworkManager": NETWORKMANAGER,
+        "systemd-resolved": "/usr/lib/systemd/systemd-resolved",
+    },
+    "systemd-resolved": {"NetworkManager": NETWORKMANAGER},
 }
 # dhcpcd reads one file of that name, and no folder.
 DHCPCD_HOOK, OURS = "/etc/dhcpcd.enter-hook", "policy.base.resolvers"
@@ -86,6 +94,11 @@ def keeper() -> str:
             f"{FILE} is mounted from outside, as in a container: declare them where the container is declared"
         )
     target = os.path.realpath(FILE)
+    if target == UPLINKS:
+        raise KeeperError(
+            f"{FILE} leads to {UPLINKS}, where systemd-resolved adds the resolvers of cards: let it lead to "
+            f"systemd-resolved itself, `ln -sf ../run/systemd/resolve/stub-resolv.conf {FILE}`"
+        )
     if target.startswith(("/run/systemd/resolve/", "/usr/lib/systemd/resolv.conf")):
         return "systemd-resolved"
     if target != FILE:
@@ -96,13 +109,13 @@ def keeper() -> str:
     return "file"
 
 
-def writers() -> list[str]:
-    """Return the programs on the host that have to be told to leave the file.
+def writers(kept_by: str) -> list[str]:
+    """Return the programs on the host that have to be told to leave the list to us.
 
     Raises:
         KeeperError: the place in which one of them is told is somebody else's.
     """
-    found = [name for name, path in WRITERS.items() if os.path.exists(path)]
+    found = [name for name, path in WRITERS[kept_by].items() if os.path.exists(path)]
     if "dhcpcd" in found and re.search(r"(?m)^\s*nohook\s.*\bresolv\.conf\b", read("/etc/dhcpcd.conf")):
         found.remove("dhcpcd")
     hook = read(DHCPCD_HOOK)
@@ -118,7 +131,7 @@ def asked_already(kept_by: str) -> list[str]:
     """Return the resolvers that the host asks now by a declaration such as ours."""
     if kept_by == "file":
         return re.findall(r"(?m)^nameserver\s+(\S+)", read(FILE))
-    found = re.search(r"(?m)^DNS=(.*)$", read(RESOLVED))
+    found = re.search(r"(?m)^DNS=(.+)$", read(RESOLVED))
     return found[1].split() if found else []
 
 
@@ -150,7 +163,7 @@ def main() -> None:
     addresses = module.params["addresses"]
     try:
         kept_by = keeper()
-        told = writers() if kept_by == "file" else []
+        told = writers(kept_by)
     except KeeperError as error:
         module.fail_json(msg=f"policy.base.resolvers cannot be brought about, and nothing was changed. {error}.")
     silent = [address for address in addresses if not answers(address)]

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
+from ansible.inventory.group import Group
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.lookup import LookupBase
 from ansible.template import Templar
+from ansible.vars.plugins import get_vars_from_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 DOCUMENTATION = r"""
 name: variable_mistakes
@@ -27,6 +29,7 @@ description:
     What the wiring page sets is made of judged data, and is left out.
   - A name that begins like a role's variables and is none of them is a mistake where it is nearly one, otherwise a
     warning.
+  - A variable of the wiring page in the inventory's group C(all) is a mistake, as the page comes after it there.
   - A template is judged by what it gives. What it cannot give before the host is contacted is not judged.
   - Only the first look in a run counts, as the roles put what they find beside the variables later.
 options:
@@ -57,6 +60,10 @@ KINDS = {
     "list": "a list",
     "dict": "keys with values",
 }
+AFTER = (
+    "the playbooks set it from the data, and come after the inventory's group all: correct the data, or set it for a "
+    "group of your own, for a host, or with -e"
+)
 SECRET = re.compile(r"passw|passphrase|secret|token|hash|private_key")
 
 
@@ -159,9 +166,11 @@ class LookupModule(LookupBase):
             }
 
         hosts = list(variables["groups"]["all"])
+        folders: set[str | None] = set()
         found: dict[tuple[str, str, str, str], list[str]] = {}
         for host in hosts:
             own = variables["hostvars"].raw_get(host)
+            folders.add(own.get("inventory_dir"))
             if "preflight_catalogue" in own:
                 continue
             templar = Templar(loader=self._loader, variables={**own, "hostvars": variables["hostvars"]})
@@ -171,10 +180,21 @@ class LookupModule(LookupBase):
                     for mistake in _of(name, own[name], role, known(role), templar):
                         found.setdefault(mistake, []).append(host)
         return [
+            {"level": "mistake", "entry": "group all", "key": name, "value": "a variable without effect", "fix": AFTER}
+            for name in sorted(wired.keys() & self._of_all(variables["hostvars"], folders))
+        ] + [
             {"level": level, "entry": entry, "key": key, "value": value, "fix": fix}
             for (level, key, value, fix), those in found.items()
             for entry in (["all hosts"] if len(those) == len(hosts) > 1 else [f"host {host}" for host in those])
         ]
+
+    def _of_all(self, hostvars: Any, folders: Iterable[str | None]) -> set[str]:
+        """Return the names that the inventory sets for the group of all hosts, in a file of the group or in its own."""
+        # Nothing public tells what a group has once the hosts' variables are merged.
+        names = set(hostvars._inventory.groups["all"].get_vars())
+        for folder in filter(None, folders):
+            names |= set(get_vars_from_path(self._loader, folder, [Group("all")], "task"))
+        return names
 
     def _read(self, path: Path) -> dict[str, Any]:
         """Return a file of YAML, which Ansible has often read already."""

@@ -133,6 +133,47 @@ def test_by_systemd_resolved(mine: Target) -> None:
     assert mine.sh("readlink /etc/resolv.conf") == link
 
 
+def install_resolved(target: Target, *others: str) -> None:
+    """Install systemd-resolved so that its clients reach it: D-Bus has read its policy before its account was there."""
+    install(target.host, "systemd-resolved", *others)
+    target.sh("systemctl reload dbus && systemctl restart systemd-resolved")
+
+
+def test_networkmanager_tells_systemd_resolved_nothing(mine: Target) -> None:
+    """What it had told is forgotten, it tells nothing more, and tells again when the policy names none."""
+    install_resolved(mine, "network-manager")
+    mine.sh(f"{CONNECTION} ipv4.dns-search '~.' && {AGAIN}")
+    asked = "resolvectl dns wan0; resolvectl domain wan0"
+    assert eventually(lambda: SILENT in mine.sh(asked)), mine.sh(asked)
+    declare(mine, ANSWERS)
+    mine.play(SITE)
+    mine.sh(AGAIN)
+    assert not eventually(lambda: SILENT in mine.sh(asked), seconds=2), "it tells systemd-resolved"
+    assert looks_up(mine, "after.example.net")
+    assert mine.play(SITE).changed == 0
+    declare(mine)
+    mine.play(SITE)
+    assert eventually(lambda: SILENT in mine.sh(asked)), "it says nothing any more"
+
+
+def test_systemd_resolved_beside_the_file(mine: Target) -> None:
+    """Where the C library asks systemd-resolved though the list is a plain file, it asks the declared ones, too."""
+    install_resolved(mine, "libnss-resolve")
+    mine.sh(f"rm /etc/resolv.conf; echo nameserver {SILENT} > /etc/resolv.conf; resolvectl dns wan0 {SILENT}")
+    mine.sh(
+        "mkdir -p /etc/systemd/resolved.conf.d; cd /etc/systemd/resolved.conf.d; "
+        f"printf '[Resolve]\\nDNS={SILENT}\\n' > 90-provider.conf; systemctl restart systemd-resolved"
+    )
+    declare(mine, ANSWERS)
+    mine.play(SITE)
+    assert mine.sh("resolvectl dns | sed -n 's/^Global: *//p'").strip() == ANSWERS
+    assert looks_up(mine, "after.example.net")
+    assert mine.play(SITE).changed == 0
+    declare(mine)
+    mine.play(SITE)
+    assert ANSWERS not in mine.sh("resolvectl dns; cat /etc/resolv.conf")
+
+
 def test_another_keeper_is_refused(target: Target, tmp_path: Path) -> None:
     """Who would write over the list is named, with what to do, and nothing is changed."""
     mine = own(target, tmp_path)
@@ -141,6 +182,10 @@ def test_another_keeper_is_refused(target: Target, tmp_path: Path) -> None:
     mine.sh(LIKE_A_VPS)
     mine.sh("mkdir -p /usr/lib/dhcpcd; touch /usr/lib/dhcpcd/dhcpcd-run-hooks; echo : > /etc/dhcpcd.enter-hook")
     assert "add the line `nohook resolv.conf` to /etc/dhcpcd.conf" in mine.play(SITE, expect=2).text
+    uplinks = "/run/systemd/resolve/resolv.conf"
+    mine.sh(f"mkdir -p /run/systemd/resolve; cp /etc/resolv.conf {uplinks}; ln -sf {uplinks} /etc/resolv.conf")
+    assert "stub-resolv.conf /etc/resolv.conf" in mine.play(SITE, expect=2).text
+    mine.sh("rm /etc/resolv.conf; cp /run/systemd/resolve/resolv.conf /etc")
     mine.sh("mkdir -p /run/resolvconf; mv /etc/resolv.conf /run/resolvconf; ln -s /run/resolvconf/resolv.conf /etc/")
     witness = Witness(mine)
     assert "is a link to /run/resolvconf/resolv.conf" in mine.play(SITE, expect=2).text

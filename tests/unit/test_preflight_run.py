@@ -255,6 +255,25 @@ my_number: three
     assert not (tmp_path / "contacted").exists()
 
 
+@pytest.mark.parametrize("where", ["a file of the group", "the inventory's own file"])
+def test_what_the_wiring_page_sets_has_no_effect_for_all_hosts(tmp_path: Path, where: str) -> None:
+    """The page comes after the inventory's group all, and before any other group: only the former is a mistake."""
+    inventory = without_mistakes(tmp_path / "inventory")
+    hosts = yaml.safe_load((inventory / "hosts.yml").read_text())["all"]
+    hosts["children"]["far"] = {"hosts": {"web1": {}}, "vars": {"base_resolvers": ["192.0.2.53"]}}
+    mine = {"base_resolvers": ["192.0.2.99"], "ssh_post_quantum_only": True}
+    if where == "a file of the group":
+        set_beside(inventory, "group_vars/all/more", yaml.safe_dump(mine))
+    else:
+        hosts["vars"] = mine
+    (inventory / "hosts.yml").write_text(yaml.safe_dump({"all": hosts}))
+    done = play(inventory)
+    said = re.sub(r"\s+", " ", done.stdout)
+    assert "group all, base_resolvers: found a variable without effect; the playbooks set it" in said, done.stderr
+    assert "The inventory has 1 mistake" in said
+    assert not (tmp_path / "contacted").exists()
+
+
 def test_role_variables_that_fit_or_that_only_a_host_can_tell_pass(tmp_path: Path) -> None:
     inventory = without_mistakes(tmp_path / "inventory")
     set_beside(
