@@ -77,6 +77,7 @@ def test_in_the_file(mine: Target) -> None:
     assert SILENT in mine.sh("cat /etc/resolv.conf"), "dhclient writes it again"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("package", WRITERS)
 def test_another_writes_the_file(mine: Target, package: str) -> None:
     """A real DHCP client, or NetworkManager, leaves it alone, is not restarted for it, and has it again at the end."""
@@ -139,6 +140,7 @@ def install_resolved(target: Target, *others: str) -> None:
     target.sh("systemctl reload dbus && systemctl restart systemd-resolved")
 
 
+@pytest.mark.full
 def test_networkmanager_tells_systemd_resolved_nothing(mine: Target) -> None:
     """What it had told is forgotten, it tells nothing more, and tells again when the policy names none."""
     install_resolved(mine, "network-manager")
@@ -156,6 +158,7 @@ def test_networkmanager_tells_systemd_resolved_nothing(mine: Target) -> None:
     assert eventually(lambda: SILENT in mine.sh(asked)), "it says nothing any more"
 
 
+@pytest.mark.full
 def test_systemd_resolved_beside_the_file(mine: Target) -> None:
     """Where the C library asks systemd-resolved though the list is a plain file, it asks the declared ones, too."""
     install_resolved(mine, "libnss-resolve")
