@@ -108,6 +108,20 @@ def test_restarted_while_armed(target: Target, hard: bool) -> None:
     assert "the host went down" in target.sh("cat /var/lib/holdfast/guard/log")
 
 
+def test_restarted_while_python_is_broken(target: Target) -> None:
+    """The boot waits for no sshd that waits for the boot: the shell puts back, and the host comes up."""
+    before = target.sh(SCRIPT)
+    assert give(target, lockout(seconds=600))["armed"]
+    target.sh("mv /usr/bin/python3 /usr/bin/python3.away")
+    try:
+        target.host.restart(hard=True)
+        wait_until_back(target)
+    finally:
+        target.sh("mv /usr/bin/python3.away /usr/bin/python3")
+    assert target.sh(SCRIPT) == before
+    assert "the shell put the commit back" in target.sh(f"{GUARD} status")
+
+
 def test_python_broken_while_armed(target: Target) -> None:
     """Without Python the shell puts everything back."""
     before = target.sh(SCRIPT)

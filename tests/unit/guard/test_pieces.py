@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import rescue
 import sshd
 import sysctl
 import tables
@@ -118,25 +117,6 @@ def test_kernel_settings_of_files_are_mended(monkeypatch: pytest.MonkeyPatch, tm
         assert (set(did), refused) == (said, ["gone is none of its settings"])
         assert (tmp_path / "conf/eth0.100/redirects").read_text().strip() == after
     assert sysctl.mend(wanted, only_look=False)[0] == []
-
-
-def test_the_shell_script_brings_files_back(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("new")
-    (tmp_path / ".a.guard-old").write_text("old")
-    (tmp_path / "b").write_text("was not there")
-    saved: dict[str, Any] = {
-        "id": "x", "files": {f"{tmp_path}/a": "twin", f"{tmp_path}/b": "absent", f"{tmp_path}/c": "twin"},
-        "accounts": {}, "tables": [], "units": {}, "sysctl": {},
-    }  # fmt: skip
-    text = rescue.script(saved)
-    cut = "\n".join(
-        line for line in text.splitlines() if str(tmp_path) in line or line.startswith(("back", "    if", "}"))
-    )
-    for _ in range(2):
-        subprocess.run(["/bin/sh", "-eu"], input=cut, text=True, check=True)
-        assert (tmp_path / "a").read_text() == "old"
-        assert not (tmp_path / "b").exists()
-    subprocess.run(["/bin/sh", "-n"], input=text, text=True, check=True)
 
 
 @pytest.fixture

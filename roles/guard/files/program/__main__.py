@@ -11,12 +11,11 @@ Answers are JSON. Exit code 0: done; 1: refused, nothing half done; 75: not whol
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 import confirm as confirming
 import revert as reverting
-from host import RUN, GuardError, log, read_state, reply, transition, uptime
+from host import GuardError, log, read_state, reply, transition, uptime
 
 TRY_AGAIN = 75
 
@@ -26,9 +25,6 @@ def revert(ident: str | None, why: str, *, booting: bool = False) -> None:
     with transition():
         state = read_state()
         if not state or ident not in (None, state["id"]):
-            reply(reverted=False)
-        if booting and os.path.isdir(f"{RUN}/{state['id']}"):
-            # No boot, which empties /run, but a job that pulled in sysinit.target: the timer goes on.
             reply(reverted=False)
         if problems := reverting.put_back(state, why, booting=booting):
             print(json.dumps({"failed": True, "msg": "; ".join(problems)}))
@@ -59,7 +55,7 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1] if len(sys.argv) > 1 else "help", sys.argv[2:])
     except GuardError as error:
-        if sys.argv[1] == "revert":
+        if sys.argv[1] in ("revert", "boot"):
             log(f"revert failed: {error}")
             raise SystemExit(TRY_AGAIN) from error
         reply(failed=True, msg=str(error))
