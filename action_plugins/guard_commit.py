@@ -29,6 +29,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.3, 5.0  # seconds between tries, doubling
 SHOWN = 2  # of the settings that a kernel refuses
 NOISE = re.compile(r"Failed to connect to the host via ssh: |^OpenSSH_.*$\n?", re.MULTILINE)
 MARK = "holdfast-answer:"
+STORE = "/var/lib/holdfast/guard"
+# Once nothing is armed: which of the two names the commit, and the host's log of it.
+HOW_IT_ENDED = (
+    "cd {store} && test ! -e armed.json && {{ grep -sl {ident} last-revert.json confirmed.json; grep {ident} log; }}"
+)
 MARGIN = 2.0  # seconds before the host's own time is up at which the controller stops trying
 SPEC = {
     "login": {
@@ -218,7 +223,7 @@ class ActionModule(ActionBase):
         """Ask the host to put itself back at once, over the old connection and without sudo; tell how it went."""
         with contextlib.suppress(AnsibleError):  # where the old connection is gone as well, the host's timer does it
             self._connection.exec_command(f"/bin/sh -c ': > /run/holdfast-guard/{order['id']}/now'", sudoable=False)
-        host_log = self._wait_for_revert(order, began)
+        kept, host_log = self._wait_for_end(order, began)
         lines = NOISE.sub("", last["stderr"] or last["stdout"]).strip().splitlines()[-3:]
         message = f"the fresh login failed: {last['outcome']}: {' '.join(lines)}".strip(" :")
         if host_log is None:
@@ -227,6 +232,9 @@ class ActionModule(ActionBase):
                 "Run again then: the next run repairs what is left."
             )
             return {"failed": True, "msg": message, "reverted": None, "host_log": []}
+        if kept:
+            message += "\nThe host keeps the commit: a fresh login confirmed it, but its answer got lost. Run again."
+            return {"failed": True, "msg": message, "reverted": False, "host_log": host_log}
         return {
             "failed": True,
             "changed": False,
@@ -235,19 +243,18 @@ class ActionModule(ActionBase):
             "host_log": host_log,
         }
 
-    def _wait_for_revert(self, order: dict[str, Any], began: float) -> list[str] | None:
-        """The host's log of this commit once it is back; None when it cannot be reached until its time is up."""
+    def _wait_for_end(self, order: dict[str, Any], began: float) -> tuple[bool, list[str] | None]:
+        """Whether the host kept this commit, and its log of it; no log when it cannot be asked until its time is up."""
         end = began + order["seconds"] + 20
         while time.monotonic() < end:
             time.sleep(0.3)
             try:
-                done = self._low_level_execute_command(
-                    f"test ! -e /var/lib/holdfast/guard/armed.json && grep {order['id']} /var/lib/holdfast/guard/log"
-                )
+                done = self._low_level_execute_command(HOW_IT_ENDED.format(store=STORE, ident=order["id"]))
             except AnsibleError:
                 with contextlib.suppress(AnsibleError):
                     self._connection.reset()
                 continue
-            if done["rc"] == 0:
-                return list(done["stdout_lines"])
-        return None
+            how, *host_log = done["stdout_lines"] or [""]
+            if how in ("confirmed.json", "last-revert.json"):
+                return how == "confirmed.json", host_log
+        return False, None

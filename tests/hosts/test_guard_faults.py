@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .attacks import sshd
 from .condition import SCRIPT
 from .orders import GUARD, file, give, lockout
 from .starts import OVER_TO_THE_SOCKET, UNITS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import Target
 
 COMMIT_STEPS = [
-    "staged", "saved", "timer", "armed", "swapping", "swapped", "accounts", "units", "reloaded-holdfast-firewall",
-    "reloaded-ssh", "listening",
+    "staged", "saved", "timer", "armed", "swapping", "swapped", "accounts", "units",
+    "reloaded-holdfast-firewall", "reloaded-ssh", "listening",
 ]  # fmt: skip
+NOT_YET_ARMED = ("staged", "saved")
+CONFIRM_STEPS = ["confirming", "confirmed"]
 REVERT_STEPS = ["revert-files", "revert-tables", "revert-sshd", "revert-accounts"]
 ACCOUNTS = [
     {"name": "oper", "groups": [], "shell": "/bin/false", "expires": "2020-01-01", "password": "!"},
@@ -66,7 +71,7 @@ def test_killed_at(target: Target, step: str) -> None:
     wait_until_back(target)
     assert "kill-at" not in target.sh("ls /run"), f"step {step} was never reached"
     after = target.sh(SCRIPT)
-    if step in ("staged", "saved"):
+    if step in NOT_YET_ARMED:
         after = without_leavings(after)
         before = without_leavings(before)
     assert after == before
@@ -81,6 +86,21 @@ def test_what_a_kill_left_is_swept_by_the_next_commit(target: Target) -> None:
     give(target, lockout(files=[file("/etc/ssh/sshd_config.d/00-aaa-attack.conf", "AllowGroups nobody\n")], prune=[]))
     wait_until_back(target)
     assert target.sh(SCRIPT) == before
+
+
+@pytest.mark.parametrize("step", CONFIRM_STEPS)
+def test_killed_while_it_is_confirmed(target: Target, tmp_path: Path, step: str) -> None:
+    """SIGKILL on either side of the commit point: the controller asks again, and is told that the commit stays."""
+    staged = sshd("LogLevel VERBOSE\n")
+    orders = tmp_path / "attack.json"
+    orders.write_text(json.dumps({"attack_stage": staged, "attack_seconds": 20}), encoding="utf-8")
+    target.sh(f"echo {step} > /run/holdfast-guard.kill-at")
+    target.play("tests/hosts/playbooks/attack.yml", "-e", f"@{orders}")
+    assert "kill-at" not in target.sh("ls /run"), f"step {step} was never reached"
+    path = staged["files"][0]["path"]
+    assert target.sh(f"cat {path}; find /etc -name '.*.guard-*'") == "LogLevel VERBOSE\n"
+    assert "armed.json" not in target.sh("ls /var/lib/holdfast/guard")
+    assert target.sh("systemctl list-units --no-legend 'holdfast-guard-*'") == ""
 
 
 def test_killed_while_accounts_change(target: Target) -> None:

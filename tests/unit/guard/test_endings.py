@@ -151,3 +151,32 @@ def test_at_boot_the_shell_comes_only_where_python_does_not_run(
 
 def test_a_boot_waits_for_the_guard_only_so_long() -> None:
     assert "\nTimeoutStartSec=" in (FILES / "holdfast-guard.service").read_text()
+
+
+def test_a_second_confirm_gets_the_answer_of_the_first(place: Place) -> None:
+    place.arm()
+    (place.folder / "run.kill-at").write_text("confirmed")
+    assert place.guard("confirm", ID)[0] == -9
+    assert not place.state.exists()
+    for _ in range(2):
+        assert place.guard("confirm", ID) == (0, {"confirmed": ID})
+        assert json.loads((place.store / "confirmed.json").read_text()) == {"id": ID}
+    assert sorted(path.name for path in place.etc.iterdir()) == ["a", "b", "c"]
+    assert place.guard("revert", ID) == (0, {"reverted": False})
+    code, answer = place.guard("confirm", "another")
+    assert (code, answer["msg"]) == (1, "nothing to confirm: no such commit")
+
+
+def test_what_fails_after_the_commit_point_does_not_take_the_answer_away(place: Place) -> None:
+    place.arm()
+    (place.store / "tables.json.new").mkdir()
+    assert place.guard("confirm", ID) == (0, {"confirmed": ID})
+    assert not place.state.exists()
+    assert "confirmed, but" in (place.store / "log").read_text()
+
+
+def test_what_a_revert_has_begun_cannot_be_confirmed(place: Place) -> None:
+    place.arm()
+    (place.store / "last-revert.json").write_text(json.dumps({"id": ID, "why": "late", "problems": ["x"]}))
+    code, answer = place.guard("confirm", ID)
+    assert (code, answer["msg"], place.state.exists()) == (1, "nothing to confirm: late", True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -136,3 +138,38 @@ def test_the_program_is_one_file_that_runs_and_is_always_the_same(action: Module
     path.chmod(0o700)
     done = subprocess.run([path, "no-such-verb"], capture_output=True, text=True, check=False)
     assert (done.returncode, "no such verb" in done.stdout) == (1, True), done
+
+
+@pytest.mark.parametrize(
+    ("names", "log", "reverted"),
+    [
+        (["armed.json", "last-revert.json"], "x1 armed", None),
+        ([], "x1 armed", None),  # neither file says it
+        (["confirmed.json"], "x1 armed\nx1 confirmed", False),
+        (["last-revert.json"], "x1 armed\nx1 reverted", True),
+    ],
+)
+def test_a_revert_is_claimed_only_where_the_host_says_so(
+    action: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    names: list[str],
+    log: str,
+    reverted: bool | None,
+) -> None:
+    for name in names:
+        (tmp_path / name).write_text('{"id": "x1"}')
+    (tmp_path / "log").write_text(f"{log}\nx2 reverted\n")
+
+    def execute(command: str) -> dict[str, Any]:
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        return {"rc": done.returncode, "stdout_lines": done.stdout.splitlines()}
+
+    monkeypatch.setattr(action, "STORE", str(tmp_path))
+    plugin = action.ActionModule.__new__(action.ActionModule)
+    plugin._connection = SimpleNamespace(exec_command=lambda *_, **__: None)
+    plugin._low_level_execute_command = execute
+    last = {"outcome": "no answer", "stderr": "", "stdout": ""}
+    result = plugin._give_up({"id": "x1", "seconds": -19}, last, time.monotonic())
+    assert (result["failed"], result["reverted"]) == (True, reverted)
+    assert result["host_log"] == ([] if reverted is None else log.splitlines())

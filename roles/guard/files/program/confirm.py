@@ -11,6 +11,7 @@ import accounts
 import files
 import tables
 from host import (
+    KEPT,
     LAST,
     RUN,
     STATE,
@@ -25,6 +26,7 @@ from host import (
     sync_directory,
     transition,
     unlink,
+    write_durably,
 )
 
 
@@ -39,20 +41,35 @@ def last_revert() -> dict[str, Any]:
 
 
 def confirm(ident: str) -> dict[str, Any]:
-    """Keep a commit, if it is still the armed one."""
+    """Keep a commit, if it is still the armed one; asked again, since the answer was lost, it says the same."""
     with transition():
-        state = read_state()
-        if not state or state["id"] != ident:
-            raise GuardError(f"nothing to confirm: {last_revert().get('why', 'no such commit')}")
-        checkpoint("confirming")
-        os.unlink(STATE)  # from here on it stays
+        state, undone = read_state(), last_revert()
+        # One that a revert has begun to put back is no longer what the fresh login proved.
+        if state and state["id"] == ident and undone.get("id") != ident:
+            checkpoint("confirming")
+            os.rename(STATE, KEPT)  # from here on it stays
+            checkpoint("confirmed")
+        kept = read_state(KEPT)
+        if not kept or kept["id"] != ident:
+            raise GuardError(f"nothing to confirm: {undone.get('why', 'no such commit')}")
+        if "files" in kept:
+            _tidy(kept)
+    return {"confirmed": ident}
+
+
+def _tidy(state: dict[str, Any]) -> None:
+    """Forget what a revert would have needed. The commit stays whatever fails here, so that is told in the log only."""
+    ident = state["id"]
+    try:
         sync_directory(STORE)
-        checkpoint("confirmed")
-        tables.remember(state["tables"])
+        run("systemctl", "stop", f"{revert_unit(ident)}.timer", f"{abort_unit(ident)}.path")
+        shutil.rmtree(f"{RUN}/{ident}", ignore_errors=True)
         for path in state["files"]:
             unlink(files.twin_of(path))
         accounts.drop_twins(state["accounts"])
-        run("systemctl", "stop", f"{revert_unit(ident)}.timer", f"{abort_unit(ident)}.path")
-        shutil.rmtree(f"{RUN}/{ident}", ignore_errors=True)
-        log(f"{ident} confirmed")
-    return {"confirmed": ident}
+        tables.remember(state["tables"])
+        write_durably(KEPT, json.dumps({"id": ident}).encode())  # the rest of it may hold hashes of old passwords
+    except (OSError, GuardError) as error:
+        log(f"{ident} confirmed, but not all that it no longer needs is gone: {error}")
+        return
+    log(f"{ident} confirmed")

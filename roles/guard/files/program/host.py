@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STORE = "/var/lib/holdfast/guard"
 STATE = f"{STORE}/armed.json"  # its presence means armed; the boot unit's condition
+KEPT = f"{STORE}/confirmed.json"  # the last commit that was confirmed: what was armed until then, renamed
 LAST = f"{STORE}/last-revert.json"
 LOG = f"{STORE}/log"
 RESCUE = f"{STORE}/rescue.sh"
@@ -151,10 +152,10 @@ def blank_report() -> bytes:
     return b" " * 16384
 
 
-def read_state() -> dict[str, Any] | None:
-    """Return what is armed, or None."""
+def read_state(path: str = STATE) -> dict[str, Any] | None:
+    """Return what is armed (or, from another place, was confirmed), or None."""
     try:
-        with open(STATE, encoding="utf-8") as handle:
+        with open(path, encoding="utf-8") as handle:
             state: dict[str, Any] = json.load(handle)
     except FileNotFoundError:
         return None
