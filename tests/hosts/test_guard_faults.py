@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from .conftest import Target
 
 COMMIT_STEPS = [
-    "staged", "saved", "timer", "armed", "swapping", "swapped", "accounts", "units",
+    "staged", "saved", "timer", "state", "armed", "swapping", "swapped", "accounts", "units",
     "reloaded-holdfast-firewall", "reloaded-ssh", "listening",
 ]  # fmt: skip
-NOT_YET_ARMED = ("staged", "saved")
+NOT_YET_ARMED = ("staged", "saved", "timer")
 CONFIRM_STEPS = ["confirming", "confirmed"]
 REVERT_STEPS = ["revert-files", "revert-tables", "revert-sshd", "revert-accounts"]
 ACCOUNTS = [
@@ -77,13 +77,15 @@ def test_killed_at(target: Target, step: str) -> None:
     assert after == before
 
 
-def test_what_a_kill_left_is_swept_by_the_next_commit(target: Target) -> None:
-    """New files of a run that died before it was armed do not stay."""
+@pytest.mark.parametrize("step", ["saved", "timer"])
+def test_what_a_kill_left_is_swept_by_the_next_commit(target: Target, step: str) -> None:
+    """New files of a run that died before it was armed do not stay, and nothing holds the next one up."""
     before = target.sh(SCRIPT)
-    target.sh("echo saved > /run/holdfast-guard.kill-at")
-    give(target, lockout())
+    target.sh(f"echo {step} > /run/holdfast-guard.kill-at")
+    give(target, lockout(seconds=600))
     assert ".guard-" in target.sh("find /etc -name '.*.guard-*'")
-    give(target, lockout(files=[file("/etc/ssh/sshd_config.d/00-aaa-attack.conf", "AllowGroups nobody\n")], prune=[]))
+    fresh = [file("/etc/ssh/sshd_config.d/00-aaa-attack.conf", "AllowGroups nobody\n")]
+    assert give(target, lockout(files=fresh, prune=[]))["armed"]
     wait_until_back(target)
     assert target.sh(SCRIPT) == before
 

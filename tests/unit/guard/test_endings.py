@@ -180,3 +180,7 @@ def test_what_a_revert_has_begun_cannot_be_confirmed(place: Place) -> None:
     (place.store / "last-revert.json").write_text(json.dumps({"id": ID, "why": "late", "problems": ["x"]}))
     code, answer = place.guard("confirm", ID)
     assert (code, answer["msg"], place.state.exists()) == (1, "nothing to confirm: late", True)
+
+
+def test_a_timer_of_a_commit_that_was_never_armed_does_nothing(place: Place) -> None:
+    assert place.guard("revert", ID, "late") == (0, {"reverted": False})

@@ -36,6 +36,7 @@ from host import (
     must,
     read_state,
     revert_unit,
+    run,
     sync_directory,
     transition,
     unlink,
@@ -133,7 +134,7 @@ def _guarded(order: dict[str, Any]) -> dict[str, Any]:
         if state:
             raise GuardError(held_by(state))
         saved = _save(change)
-        _arm(saved)
+        _arm(change, saved)
         try:
             _swap(change)
         except (OSError, GuardError) as error:
@@ -155,7 +156,7 @@ def _staged_before() -> set[str]:
 
 
 def _save(change: Change) -> dict[str, Any]:
-    """Write all that is new and all that a revert needs. A full disk ends it here, before anything is touched."""
+    """Write all that is new and all that a revert needs, but the state itself. A full disk ends it here."""
     order = change.order
     directories = {os.path.dirname(path) for path in change.paths()} | {"/etc"}
     files.sweep({d for d in _staged_before() | directories if os.path.isdir(d)})
@@ -197,20 +198,28 @@ def _save(change: Change) -> dict[str, Any]:
         for directory in {os.path.dirname(path) for path in saved_files} | {"/etc"}:
             sync_directory(directory)
         checkpoint("saved")
-        write_durably(STATE, json.dumps(state).encode())
     except (OSError, GuardError) as error:
-        files.sweep({d for d in directories | set(made) if os.path.isdir(d)})
-        accounts.drop_twins(dict.fromkeys(change.accounts.changed))
-        for directory in reversed(made):
-            with contextlib.suppress(OSError):
-                os.rmdir(directory)
-        unlink(STATE)
+        _drop_saved(change, made)
         raise GuardError(f"nothing was changed: {error}") from error
     return state
 
 
-def _arm(state: dict[str, Any]) -> None:
-    """Start the timer, and the switch by which the connecting account can ask for the revert without sudo."""
+def _drop_saved(change: Change, made: list[str]) -> None:
+    """Remove what was written for a commit that touched nothing."""
+    directories = {os.path.dirname(path) for path in change.paths()} | {"/etc"}
+    files.sweep({d for d in directories | set(made) if os.path.isdir(d)})
+    accounts.drop_twins(dict.fromkeys(change.accounts.changed))
+    for directory in reversed(made):
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
+
+
+def _arm(change: Change, state: dict[str, Any]) -> None:
+    """Start the timer, and the switch by which the connecting account can ask for the revert without sudo.
+
+    The state is written last: whoever is killed before leaves a timer that finds nothing to do, never a state that no
+    timer ends.
+    """
     ident, seconds = state["id"], state["seconds"]
     # isolate would remove a transient timer; its default accuracy of a minute is too coarse; a failed try is repeated
     service = ["-p", "Type=oneshot", "-p", "Restart=on-failure", "-p", "RestartSec=2s", "-p", "StartLimitIntervalSec=0"]
@@ -231,10 +240,14 @@ def _arm(state: dict[str, Any]) -> None:
             f"--path-property=PathExists={RUN}/{ident}/now",
             "--property=IgnoreOnIsolate=yes", *service[:4], f"{PROGRAM}-revert", ident, "the fresh login failed",
         )  # fmt: skip
+        checkpoint("timer")
+        write_durably(STATE, json.dumps(state).encode())
     except (OSError, GuardError, KeyError) as error:
-        revert.put_back(state, f"it could not be armed: {error}")
+        unlink(STATE)
+        run("systemctl", "--no-block", "stop", f"{revert_unit(ident)}.timer", f"{abort_unit(ident)}.path")
+        _drop_saved(change, state["made"])
         raise GuardError(f"nothing was changed, the guard could not be armed: {error}") from error
-    checkpoint("timer")
+    checkpoint("state")
 
 
 def _swap(change: Change) -> None:
