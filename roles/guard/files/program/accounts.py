@@ -20,6 +20,8 @@ DATABASES = ("passwd", "shadow", "group", "gshadow")
 ROOM_SPARE = 8192
 LOCKED = ("!", "*")
 LONG_EXPIRED = "1"  # the second day of 1970: what `usermod --expiredate 1` writes
+# Each opens a door, and holdfast alone says who is in it.
+OWN_GROUPS = ("holdfast-ssh", "holdfast-admin", "holdfast-nopasswd")
 Database = dict[str, list[str]]
 
 
@@ -65,6 +67,11 @@ def expiry_field(last_day: str | None) -> str:
     return str((datetime.date.fromisoformat(last_day) - datetime.date(1970, 1, 1)).days + 1)
 
 
+def members_of(group: list[str]) -> list[str]:
+    """The members that a line of group or gshadow lists."""
+    return [name for name in group[3].split(",") if name]
+
+
 def is_closed(shadow: list[str]) -> bool:
     """Locked and expired."""
     return shadow[1].startswith(LOCKED) and shadow[7] == LONG_EXPIRED
@@ -84,6 +91,7 @@ class Plan:
         self._new = {name: parse(text) for name, text in self.before.items()}
         if order["accounts"] is not None:
             self._declare(order)
+            self._clear_own_groups(order)
             self._close_others(order)
             self._lock_root()
         self.after = {name: render(fields) for name, fields in self._new.items()}
@@ -113,19 +121,32 @@ class Plan:
         for group in sorted(wanted - set(self._new["group"])):
             self.missing.append(f"group {group}")
         for group, line in self._new["group"].items():
-            members = [m for m in line[3].split(",") if m]
-            if (name in members) == (group in wanted):
-                continue
-            if group in wanted:
+            is_member = name in members_of(line)
+            if group in wanted and not is_member:
                 self.says.append(f"add {name} to {group}")
-            else:
-                self.says.append(f"take {name} out of {group}")
-                self._lost.add((group, name))
-            for database in ("group", "gshadow"):
-                fields = self._new.get(database, {}).get(group)
-                if fields:
-                    rest = [m for m in fields[3].split(",") if m and m != name]
-                    fields[3] = ",".join([*rest, name] if group in wanted else rest)
+                self._set_member(name, group, belongs=True)
+            elif is_member and group not in wanted:
+                self._take_out(name, group)
+
+    def _clear_own_groups(self, order: dict[str, Any]) -> None:
+        """Leave only declared accounts in them: whoever else is a member (www-data, a kept one) would become root."""
+        declared = {account["name"] for account in order["accounts"]}
+        for group in OWN_GROUPS:
+            line = self._new["group"].get(group)
+            for name in sorted(set(members_of(line)) - declared) if line else ():
+                self._take_out(name, group)
+
+    def _take_out(self, name: str, group: str) -> None:
+        self.says.append(f"take {name} out of {group}")
+        self._lost.add((group, name))
+        self._set_member(name, group, belongs=False)
+
+    def _set_member(self, name: str, group: str, *, belongs: bool) -> None:
+        for database in ("group", "gshadow"):
+            fields = self._new.get(database, {}).get(group)
+            if fields:
+                rest = [member for member in members_of(fields) if member != name]
+                fields[3] = ",".join([*rest, name] if belongs else rest)
 
     def _close_others(self, order: dict[str, Any]) -> None:
         kept = {a["name"] for a in order["accounts"]} | set(order["keep"])
@@ -158,7 +179,7 @@ class Plan:
             for group, member in self._lost:
                 if member != self._present and group in database:
                     fields = database[group]
-                    fields[3] = ",".join(m for m in fields[3].split(",") if m and m != member)
+                    fields[3] = ",".join(m for m in members_of(fields) if m != member)
         return render(database)
 
     def stage(self) -> dict[str, Any]:
