@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import accounts
@@ -132,6 +133,24 @@ def test_a_revert_gives_no_one_else_our_groups_back(monkeypatch: pytest.MonkeyPa
     back = accounts.Plan(order("app", OPER)).to_restore("group")
     assert members(back, "holdfast-admin") == ["app", "oper"]
     assert members(back, "holdfast-nopasswd") == [""]
+
+
+def test_no_declared_account_ends_by_the_age_of_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it has one or none; what belongs to others ages as it did, and a revert brings the age back."""
+    aged = SHADOW.replace("oper:*:20000:0:99999:7::", "oper:*:0:0:90:7:14:").replace(
+        "bob:$6$bob$hash:20000:0:99999:7::", "bob:$6$bob$hash:20000:0:90:7::"
+    )
+    by_hand(monkeypatch, shadow=aged)
+    wanted = order("root", OPER, {"name": "bob", "password": "$6$bob$hash"})
+    plan = accounts.Plan(wanted)
+    today = datetime.datetime.now(datetime.UTC).date() - datetime.date(1970, 1, 1)
+    assert shadow_of(plan.after["shadow"], "oper")[2:7] == [str(today.days), "0", "", "7", ""]
+    assert shadow_of(plan.after["shadow"], "bob")[2:7] == ["20000", "0", "", "7", ""]
+    assert shadow_of(plan.after["shadow"], "app") == shadow_of(aged, "app")
+    assert "let bob's password never be due for a change" in plan.says
+    assert shadow_of(plan.to_restore("shadow"), "oper") == shadow_of(aged, "oper")
+    by_hand(monkeypatch, **plan.after)
+    assert accounts.Plan(wanted).changed == []
 
 
 def test_a_second_plan_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

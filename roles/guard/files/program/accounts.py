@@ -20,6 +20,7 @@ DATABASES = ("passwd", "shadow", "group", "gshadow")
 ROOM_SPARE = 8192
 LOCKED = ("!", "*")
 LONG_EXPIRED = "1"  # the second day of 1970: what `usermod --expiredate 1` writes
+CHANGE_DUE = "0"  # shadow(5) field 3: the password has to be changed at the next login
 # Each opens a door, and holdfast alone says who is in it.
 OWN_GROUPS = ("holdfast-ssh", "holdfast-admin", "holdfast-nopasswd")
 Database = dict[str, list[str]]
@@ -60,11 +61,21 @@ def human_uids() -> range:
     return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
 
 
+def day_number(day: datetime.date) -> int:
+    """A day as shadow(5) counts them, from 1970-01-01."""
+    return (day - datetime.date(1970, 1, 1)).days
+
+
 def expiry_field(last_day: str | None) -> str:
-    """shadow(5) field 8: the first day (since 1970-01-01) on which the account is closed; empty for never."""
-    if not last_day:
-        return ""
-    return str((datetime.date.fromisoformat(last_day) - datetime.date(1970, 1, 1)).days + 1)
+    """shadow(5) field 8: the first day on which the account is closed; empty for never."""
+    return str(day_number(datetime.date.fromisoformat(last_day)) + 1) if last_day else ""
+
+
+def ageless(shadow: list[str]) -> list[str]:
+    """The line of an account whose password never has to be changed: that would shut out whoever logs in by key."""
+    today = str(day_number(datetime.datetime.now(datetime.UTC).date()))
+    changed = today if shadow[2] == CHANGE_DUE else shadow[2]
+    return [*shadow[:2], changed, shadow[3], "", shadow[5], "", *shadow[7:]]
 
 
 def members_of(group: list[str]) -> list[str]:
@@ -115,6 +126,9 @@ class Plan:
             if shadow[7] != expiry_field(account["expires"]):
                 self.says.append(f"let {name}'s account end after {account['expires'] or 'no day'}")
                 shadow[7] = expiry_field(account["expires"])
+            if shadow != ageless(shadow):
+                self.says.append(f"let {name}'s password never be due for a change")
+                shadow[:] = ageless(shadow)
             self._memberships(name, set(account["groups"]))
 
     def _memberships(self, name: str, wanted: set[str]) -> None:
