@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .condition import SCRIPT
+from .starts import edit, own
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import Target
 
 LIVE = "nft --stateless --terse list table inet holdfast"
@@ -24,16 +27,22 @@ def test_live_rules(target: Target) -> None:
         assert target.play("playbooks/site.yml").changed == 0
 
 
-def test_files_and_accounts(target: Target) -> None:
-    """A key, a right and a rule that were added by hand are gone after the next run."""
+def test_files_and_accounts(target: Target, tmp_path: Path) -> None:
+    """A key, a right and a rule that were added by hand are gone after the next run, whosever they are."""
+    target = own(target, tmp_path)
+    edit(target, "group_vars/all/policy.yml", lambda data: data["policy"].update(access={"keep_accounts": ["app"]}))
     target.sh(
         "cp /etc/ssh/authorized_keys.d/oper /etc/ssh/authorized_keys.d/mallory; useradd -m -s /bin/bash mallory;"
-        "usermod -aG holdfast-ssh,holdfast-admin mallory; gpasswd -a bob holdfast-admin; passwd -d root"
+        "usermod -aG holdfast-ssh,holdfast-admin mallory; gpasswd -a bob holdfast-admin; passwd -d root;"
+        "useradd -m app; usermod -aG holdfast-ssh,holdfast-admin,holdfast-nopasswd app;"
+        "usermod -aG holdfast-nopasswd www-data"
     )
     run = target.play("playbooks/site.yml", "--diff")
     assert target.ssh("mallory", "true", key="oper", seconds=3) != 0
     assert "mallory" not in target.sh("ls /etc/ssh/authorized_keys.d")
     assert "holdfast-admin" not in target.sh("id bob")
+    assert "take www-data out of holdfast-nopasswd" in run.text
+    assert "holdfast" not in target.sh("id www-data; id app")
     assert target.sh("getent shadow root").split(":")[1].startswith(("*", "!"))
     assert "remove mallory's key" in run.text
     assert target.play("playbooks/site.yml").changed == 0

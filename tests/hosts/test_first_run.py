@@ -26,6 +26,8 @@ chmod 440 /etc/sudoers.d/90-cloud-init-users
 echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf
 systemctl restart ssh
 """
+# Somebody who is declared was there before, and the password is due for a change: who has none cannot change it.
+AGED = "useradd --create-home bob; echo bob:before | chpasswd; chage -M 90 -I 7 -d 0 bob"
 WEAK_KEYS = """
 rm -f /etc/ssh/ssh_host_*
 ssh-keygen -q -t rsa -b 2048 -N '' -f /etc/ssh/ssh_host_rsa_key
@@ -93,8 +95,11 @@ def test_check_mode_on_a_bare_host(bare: Target) -> None:
 
 
 def test_cloud_image(bare: Target) -> None:
-    """The default user of a cloud image opens the door to the first run, and is closed and deleted by it."""
-    bare.sh(CLOUD)
+    """The default user of a cloud image opens the door to the first run, and is closed and deleted by it.
+
+    Another account that was there is a declared person's, and becomes one.
+    """
+    bare.sh(CLOUD + AGED)
     edit_host(bare, ssh={"first_user": "debian"})
     stays = subprocess.Popen(
         ["ssh", "-F", "none", "-i", str(bare.inventory.keys["oper"]), "-o", "StrictHostKeyChecking=accept-new", "-o",
@@ -113,6 +118,7 @@ def test_cloud_image(bare: Target) -> None:
     assert bare.ssh("root", "true", key="oper") != 0
     assert "passwordauthentication no" in bare.sh("sshd -T -C user=nobody,host=a,addr=192.0.2.1")
     assert bare.ssh("oper") == 0
+    assert bare.ssh("bob", "true") == 0
     assert bare.play(SITE).changed == 0
 
 

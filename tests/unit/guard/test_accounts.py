@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import accounts
@@ -96,6 +97,60 @@ def test_the_account_that_runs_the_commit_is_never_final() -> None:
     assert "debian" in back.closed
     assert shadow_of(back.to_restore("shadow"), "debian") == shadow_of(SHADOW, "debian")
     assert members(back.to_restore("group"), "sudo") == ["bob", "debian"]
+
+
+def by_hand(monkeypatch: pytest.MonkeyPatch, **texts: str) -> None:
+    """Let the host's databases be these, the others as they are."""
+    monkeypatch.setattr(accounts, "load", lambda: {"passwd": PASSWD, "shadow": SHADOW, "group": GROUP, **texts})
+
+
+DOORS = """sudo:x:27:app
+holdfast-ssh:x:990:app,oper
+holdfast-admin:x:991:app,daemon,gone,oper
+holdfast-nopasswd:x:992:daemon
+"""
+
+
+def test_nobody_else_is_in_our_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an account of the system, nor a kept one, nor a name without an account; other groups are theirs."""
+    by_hand(monkeypatch, group=DOORS, gshadow="holdfast-admin:!::app,daemon,oper\nholdfast-nopasswd:!::daemon,daemon\n")
+    plan = accounts.Plan(order("root", OPER))
+    assert {"group", "gshadow"} <= set(plan.changed)
+    assert "take daemon out of holdfast-nopasswd" in plan.says
+    assert members(plan.after["group"], "holdfast-ssh") == ["oper"]
+    assert members(plan.after["group"], "holdfast-admin") == ["oper"]
+    assert members(plan.after["group"], "holdfast-nopasswd") == [""]
+    assert members(plan.after["gshadow"], "holdfast-admin") == ["oper"]
+    assert members(plan.after["gshadow"], "holdfast-nopasswd") == [""]
+    assert members(plan.after["group"], "sudo") == ["app"]
+    by_hand(monkeypatch, **plan.after)
+    assert accounts.Plan(order("root", OPER)).changed == []
+
+
+def test_a_revert_gives_no_one_else_our_groups_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save for the account that runs the commit, which has to repair it."""
+    by_hand(monkeypatch, group=DOORS)
+    back = accounts.Plan(order("app", OPER)).to_restore("group")
+    assert members(back, "holdfast-admin") == ["app", "oper"]
+    assert members(back, "holdfast-nopasswd") == [""]
+
+
+def test_no_declared_account_ends_by_the_age_of_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it has one or none; what belongs to others ages as it did, and a revert brings the age back."""
+    aged = SHADOW.replace("oper:*:20000:0:99999:7::", "oper:*:0:0:90:7:14:").replace(
+        "bob:$6$bob$hash:20000:0:99999:7::", "bob:$6$bob$hash:20000:0:90:7::"
+    )
+    by_hand(monkeypatch, shadow=aged)
+    wanted = order("root", OPER, {"name": "bob", "password": "$6$bob$hash"})
+    plan = accounts.Plan(wanted)
+    today = datetime.datetime.now(datetime.UTC).date() - datetime.date(1970, 1, 1)
+    assert shadow_of(plan.after["shadow"], "oper")[2:7] == [str(today.days), "0", "", "7", ""]
+    assert shadow_of(plan.after["shadow"], "bob")[2:7] == ["20000", "0", "", "7", ""]
+    assert shadow_of(plan.after["shadow"], "app") == shadow_of(aged, "app")
+    assert "let bob's password never be due for a change" in plan.says
+    assert shadow_of(plan.to_restore("shadow"), "oper") == shadow_of(aged, "oper")
+    by_hand(monkeypatch, **plan.after)
+    assert accounts.Plan(wanted).changed == []
 
 
 def test_a_second_plan_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,9 @@ DATABASES = ("passwd", "shadow", "group", "gshadow")
 ROOM_SPARE = 8192
 LOCKED = ("!", "*")
 LONG_EXPIRED = "1"  # the second day of 1970: what `usermod --expiredate 1` writes
+CHANGE_DUE = "0"  # shadow(5) field 3: the password has to be changed at the next login
+# Each opens a door, and holdfast alone says who is in it.
+OWN_GROUPS = ("holdfast-ssh", "holdfast-admin", "holdfast-nopasswd")
 Database = dict[str, list[str]]
 
 
@@ -58,11 +61,26 @@ def human_uids() -> range:
     return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
 
 
+def day_number(day: datetime.date) -> int:
+    """A day as shadow(5) counts them, from 1970-01-01."""
+    return (day - datetime.date(1970, 1, 1)).days
+
+
 def expiry_field(last_day: str | None) -> str:
-    """shadow(5) field 8: the first day (since 1970-01-01) on which the account is closed; empty for never."""
-    if not last_day:
-        return ""
-    return str((datetime.date.fromisoformat(last_day) - datetime.date(1970, 1, 1)).days + 1)
+    """shadow(5) field 8: the first day on which the account is closed; empty for never."""
+    return str(day_number(datetime.date.fromisoformat(last_day)) + 1) if last_day else ""
+
+
+def ageless(shadow: list[str]) -> list[str]:
+    """The line of an account whose password never has to be changed: that would shut out whoever logs in by key."""
+    today = str(day_number(datetime.datetime.now(datetime.UTC).date()))
+    changed = today if shadow[2] == CHANGE_DUE else shadow[2]
+    return [*shadow[:2], changed, shadow[3], "", shadow[5], "", *shadow[7:]]
+
+
+def members_of(group: list[str]) -> list[str]:
+    """The members that a line of group or gshadow lists."""
+    return [name for name in group[3].split(",") if name]
 
 
 def is_closed(shadow: list[str]) -> bool:
@@ -84,6 +102,7 @@ class Plan:
         self._new = {name: parse(text) for name, text in self.before.items()}
         if order["accounts"] is not None:
             self._declare(order)
+            self._clear_own_groups(order)
             self._close_others(order)
             self._lock_root()
         self.after = {name: render(fields) for name, fields in self._new.items()}
@@ -107,25 +126,41 @@ class Plan:
             if shadow[7] != expiry_field(account["expires"]):
                 self.says.append(f"let {name}'s account end after {account['expires'] or 'no day'}")
                 shadow[7] = expiry_field(account["expires"])
+            if shadow != ageless(shadow):
+                self.says.append(f"let {name}'s password never be due for a change")
+                shadow[:] = ageless(shadow)
             self._memberships(name, set(account["groups"]))
 
     def _memberships(self, name: str, wanted: set[str]) -> None:
         for group in sorted(wanted - set(self._new["group"])):
             self.missing.append(f"group {group}")
         for group, line in self._new["group"].items():
-            members = [m for m in line[3].split(",") if m]
-            if (name in members) == (group in wanted):
-                continue
-            if group in wanted:
+            is_member = name in members_of(line)
+            if group in wanted and not is_member:
                 self.says.append(f"add {name} to {group}")
-            else:
-                self.says.append(f"take {name} out of {group}")
-                self._lost.add((group, name))
-            for database in ("group", "gshadow"):
-                fields = self._new.get(database, {}).get(group)
-                if fields:
-                    rest = [m for m in fields[3].split(",") if m and m != name]
-                    fields[3] = ",".join([*rest, name] if group in wanted else rest)
+                self._set_member(name, group, belongs=True)
+            elif is_member and group not in wanted:
+                self._take_out(name, group)
+
+    def _clear_own_groups(self, order: dict[str, Any]) -> None:
+        """Leave only declared accounts in them: whoever else is a member (www-data, a kept one) would become root."""
+        declared = {account["name"] for account in order["accounts"]}
+        for group in OWN_GROUPS:
+            line = self._new["group"].get(group)
+            for name in sorted(set(members_of(line)) - declared) if line else ():
+                self._take_out(name, group)
+
+    def _take_out(self, name: str, group: str) -> None:
+        self.says.append(f"take {name} out of {group}")
+        self._lost.add((group, name))
+        self._set_member(name, group, belongs=False)
+
+    def _set_member(self, name: str, group: str, *, belongs: bool) -> None:
+        for database in ("group", "gshadow"):
+            fields = self._new.get(database, {}).get(group)
+            if fields:
+                rest = [member for member in members_of(fields) if member != name]
+                fields[3] = ",".join([*rest, name] if belongs else rest)
 
     def _close_others(self, order: dict[str, Any]) -> None:
         kept = {a["name"] for a in order["accounts"]} | set(order["keep"])
@@ -158,7 +193,7 @@ class Plan:
             for group, member in self._lost:
                 if member != self._present and group in database:
                     fields = database[group]
-                    fields[3] = ",".join(m for m in fields[3].split(",") if m and m != member)
+                    fields[3] = ",".join(m for m in members_of(fields) if m != member)
         return render(database)
 
     def stage(self) -> dict[str, Any]:
