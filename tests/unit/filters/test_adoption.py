@@ -225,3 +225,74 @@ def test_a_draft_has_no_mistake() -> None:
         "account walter",
         f"key {fingerprint(rsa(1024).split()[1])}",
     ]
+
+
+def unit(name: str, port: int, **more: Any) -> dict[str, Any]:
+    """Return a listener of a unit as the survey finds it."""
+    return {**PORT, "port": port, "unit": name, **more}
+
+
+def test_a_draft_takes_no_name_that_is_taken() -> None:
+    found = survey(
+        listeners=[
+            unit("docker.service", 8080),
+            unit("docker.service", 8081),
+            unit("systemd-resolved.service", 53, proto="udp"),
+            unit("systemd-resolved.service", 53),
+            unit("dnsmasq.service", 53, address="10.0.0.9"),
+            unit("walter.service", 9000),
+            unit("", 111, program=""),
+            unit("node.service", 9100),
+        ],
+        keys=[
+            key(ed25519(1), "root", "backup@nas"),
+            key(ed25519(2), "root", "root@old"),
+            key(ed25519(3), "root", "systemd-x@old"),
+            key(ed25519(4), "toor", "ann@laptop"),
+            key(ed25519(5), "walter"),
+            key(ed25519(6), "J.Doe"),
+        ],
+        accounts=[
+            account("root", "nopasswd"),
+            {**account("toor", "nopasswd"), "uid": 0},
+            account("walter", "password"),
+            account("J.Doe"),
+            account("admin2"),
+        ],
+        docker=True,
+    )
+    files, notes = drafted(found)
+    checked(files)
+    assert notes == []
+    people = files["group_vars/all/people.yml"]["people"]
+    assert [person["name"] for person in people] == ["admin1", "admin3", "admin4", "ann", "walter", "admin5"]
+    services = {service["name"]: service["listen"] for service in files["group_vars/all/services.yml"]["services"]}
+    assert services == {
+        "node": [{"port": 9100}],
+        "port-111": [{"port": 111}],
+        "port-53": [{"port": 53, "proto": "udp"}, {"port": 53}],
+        "port-8080": [{"port": 8080}],
+        "port-8081": [{"port": 8081}],
+        "port-9000": [{"port": 9000}],
+    }
+
+
+def test_the_draft_knows_the_names_that_preflight_refuses() -> None:
+    refused_names = FILTERS["name_mistakes"].__globals__["RESERVED"] | FILTERS["service_mistakes"].__globals__["TAKEN"]
+    assert FILTERS["draft_inventory"].__globals__["TAKEN"] == refused_names
+
+
+def test_a_key_of_a_program_s_account_makes_nobody_a_person() -> None:
+    found = survey(
+        keys=[
+            key(ed25519(1), "root", "ann@laptop"),
+            key(ed25519(2), "git", "eve@laptop"),
+            key(ed25519(3), "app"),
+            key(ed25519(1), "git"),
+        ],
+        accounts=[account("root", "nopasswd"), account("app", shell="/usr/sbin/nologin")],
+    )
+    files, notes = drafted(found)
+    checked(files)
+    assert [person["name"] for person in files["group_vars/all/people.yml"]["people"]] == ["ann"]
+    assert [note.split(" ssh-")[0] for note in notes] == ["old: git's", "old: app's", "old: git's"]
