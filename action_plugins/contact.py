@@ -494,10 +494,12 @@ class ActionModule(ActionBase):
                 f"{name}: sudo asks {login['user']} for a password, and none was given. "
                 "Run again with -K (--ask-become-pass)."
             )
-        if found["docker"] and self._hosts[name].get("forwards", "none") == "none":
+        forwards = self._hosts[name].get("forwards", "none")
+        if found["docker"] and forwards != "docker":
+            other = "" if forwards == "none" else f"; leave '{forwards}' to a host without Docker, it takes one value"
             raise ContactError(
-                f"{name}: Docker is installed, and host.forwards is 'none': the firewall would cut the containers off. "
-                f"Set host.forwards to docker in {name}'s host_vars, or remove Docker."
+                f"{name}: Docker is installed, and host.forwards is '{forwards}': the firewall would cut the "
+                f"containers off. Set host.forwards to docker in {name}'s host_vars, or remove Docker{other}."
             )
 
     def _no_login(self, name: str, outcomes: list[str], detail: str) -> str:

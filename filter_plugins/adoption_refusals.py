@@ -8,6 +8,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+def lost_keys(cat: Any, survey: Mapping[str, Any]) -> dict[str, list[Mapping[str, str]]]:
+    """Return the found keys, by fingerprint, that would open nothing any more, or no longer the account of the system.
+
+    Nobody enters as such an account again, so that its key is lost also where its holder is declared.
+    """
+    known = {key["fingerprint"] for person in cat["people"] for key in person["keys"]}
+    people = {account["name"] for account in survey["accounts"]}
+    lost: dict[str, list[Mapping[str, str]]] = {}
+    for key in survey["keys"]:
+        if key["fingerprint"] not in known or key["account"] not in people:
+            lost.setdefault(key["fingerprint"], []).append(key)
+    return lost
+
+
 def adoption_refusals(
     cat: Any,
     host: str,
@@ -34,18 +48,14 @@ def adoption_refusals(
         )
         name = f"{port[1]}/{port[0]}"
         found.setdefault(f"port {name}", f"would close {name}, on which {by} listens")
-    known = {key["fingerprint"] for person in cat["people"] for key in person["keys"]}
-    for key in survey["keys"]:
-        if key["fingerprint"] not in known:
-            comment = f" ({key['comment']})" if key["comment"] else ""
-            found.setdefault(
-                f"key {key['fingerprint']}",
-                f"would no longer let in {key['account']}'s key {key['fingerprint']}{comment}",
-            )
+    for fingerprint, keys in lost_keys(cat, survey).items():
+        owners = "'s and ".join(dict.fromkeys(key["account"] for key in keys))
+        comment = f" ({keys[0]['comment']})" if keys[0]["comment"] else ""
+        found[f"key {fingerprint}"] = f"would no longer let in {owners}'s key {fingerprint}{comment}"
     kept = {person["name"] for person in cat["people"]} | set(cat["policy"]["access"]["keep_accounts"])
     kept |= {declared["ssh"]["first_user"], declared["console"], "root"}
     for account in survey["accounts"]:
-        if account["name"] not in kept and account["shell"]:
+        if account["name"] not in kept:
             found.setdefault(
                 f"account {account['name']}", f"would close the account {account['name']} and end its sessions"
             )

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import re
 import struct
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -19,12 +20,29 @@ if TYPE_CHECKING:
 WEAK = {"ssh-dss"}
 RSA_BITS = 3072
 DAYS = 90
+# As preflight's name_mistakes and service_mistakes refuse them for a person or a service; filters cannot share them.
+NAMES = """
+    adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
+    docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
+    initramfs input irc kmem kvm list lock log lp mail man messagebus modprobe mount netns network news nftables
+    nobody nogroup none operator plugdev polkitd proxy quotaon render root run sasl screen serial sgx shadow shm src
+    ssh sshd staff sudo sync sys systemd systemd-coredump systemd-network systemd-resolve systemd-timesync tape
+    tmpfs tty udev user users utmp uucp uuidd video voice www-data
+"""
+TAKEN = frozenset(NAMES.split())
+ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+NO_SHELLS = ("nologin", "false", "sync", "git-shell")
 
 
 def plain_name(text: str, fallback: str) -> str:
     """Return a name that the inventory takes, made of `text`, which may be a comment such as alice@laptop."""
     name = re.sub(r"[^a-z0-9-]+", "-", text.split("@", maxsplit=1)[0].lower()).strip("-")[:24].strip("-")
     return name if re.match(r"[a-z]", name) else fallback
+
+
+def is_free(name: str) -> bool:
+    """Tell whether preflight takes `name` for a person or a service."""
+    return bool(ACCOUNT.fullmatch(name)) and name not in TAKEN and not name.startswith(("systemd-", "holdfast"))
 
 
 def too_weak(key: Mapping[str, str]) -> bool:
@@ -41,6 +59,24 @@ def too_weak(key: Mapping[str, str]) -> bool:
     return int.from_bytes(fields[2]).bit_length() < RSA_BITS
 
 
+def left_out(key: Mapping[str, str], account: Mapping[str, Any] | None) -> str:
+    """Return why nobody is drafted with a key that was found for `account`, None where that is the system's."""
+    if too_weak(key):
+        return "is too weak and left out"
+    if account is None or account["shell"].endswith(NO_SHELLS):
+        return "opens an account of a program, which nobody can be declared as, and is left out: declare who holds it"
+    return ""
+
+
+def name_of(account: Mapping[str, Any], key: Mapping[str, str], taken: set[str]) -> str:
+    """Return the name of whoever enters as `account` with `key`: one that preflight takes, if need be a new one.
+
+    Root is nobody in particular: whoever holds one of its keys gets an account of their own.
+    """
+    name = str(account["name"]) if account["uid"] else plain_name(key["comment"], "")
+    return name if is_free(name) else next(new for n in count(1) if (new := f"admin{n}") not in taken)
+
+
 def people_of(surveys: Mapping[str, Any], verifier: str, today: str) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the people whose keys open the hosts, and notes about what was left out."""
     notes: list[str] = []
@@ -48,21 +84,16 @@ def people_of(surveys: Mapping[str, Any], verifier: str, today: str) -> tuple[li
     seen = {"by": verifier, "on": today}
     people: dict[str, dict[str, Any]] = {}
     holders: dict[str, str] = {}
+    everybody = {account["name"] for survey in surveys.values() for account in survey["accounts"]}
     for host, survey in sorted(surveys.items()):
         accounts = {account["name"]: account for account in survey["accounts"]}
         for key in survey["keys"]:
-            if too_weak(key):
-                notes.append(
-                    f"{host}: {key['account']}'s {key['type']} key {key['fingerprint']} is too weak and left out"
-                )
+            account = accounts.get(key["account"])
+            why = left_out(key, account)
+            if account is None or why:
+                notes.append(f"{host}: {key['account']}'s {key['type']} key {key['fingerprint']} {why}")
                 continue
-            account = accounts.get(key["account"], {"name": key["account"], "sudo": "none"})
-            # Root is nobody in particular: whoever holds one of its keys gets an account of their own.
-            name = (
-                account["name"] if account["name"] != "root" else plain_name(key["comment"], f"admin{len(people) + 1}")
-            )
-            name = "admin-root" if name == "root" else name
-            name = holders.setdefault(key["fingerprint"], name)
+            name = holders.setdefault(key["fingerprint"], name_of(account, key, everybody | set(people)))
             person = people.setdefault(name, {"name": name, "until": until, "keys": [], "rights": []})
             if key["public"] not in [known["key"] for known in person["keys"]]:
                 label = plain_name(key["comment"].rpartition("@")[2], f"key{len(person['keys']) + 1}")
@@ -80,13 +111,20 @@ def people_of(surveys: Mapping[str, Any], verifier: str, today: str) -> tuple[li
     return list(people.values()), notes
 
 
-def services_of(surveys: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a service for each program that others can reach, with what it listens on."""
+def services_of(surveys: Mapping[str, Any], people: set[str]) -> list[dict[str, Any]]:
+    """Return a service for each program that others can reach, with what it listens on.
+
+    people: names that are theirs. A port that two programs share, on an address each, is the first one's.
+    """
     services: dict[str, dict[str, Any]] = {}
     for host, survey in sorted(surveys.items()):
+        owners: dict[tuple[str, int], str] = {}
         for listener in survey["listeners"]:
             unit = re.sub(r"\.(service|scope)$", "", listener["unit"]).split("@")[0]
-            name = plain_name(unit or listener["program"], f"port-{listener['port']}")
+            name = plain_name(unit or listener["program"], "")
+            name = name if is_free(name) and name not in people else f"port-{listener['port']}"
+            if owners.setdefault((listener["proto"], listener["port"]), name) != name:
+                continue
             service = services.setdefault(name, {"name": name, "on": [], "listen": []})
             if host not in service["on"]:
                 service["on"].append(host)
@@ -129,7 +167,7 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
 
     found: result of the module host_survey by the address at which the host is reached. verifier: who has verified the
     found keys in person. today: 'YYYY-MM-DD', UTC. Everybody's access ends 90 days after it, so that the draft is read
-    again. Keys that are too weak are left out and noted.
+    again. Keys that are too weak, or open accounts of programs, are left out and noted.
     """
     # Plain texts: Ansible's carry marks of where they come from, which YAML has no form for.
     found, verifier, today = json.loads(json.dumps([found, verifier, today]))
@@ -137,7 +175,7 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
     people, notes = people_of(surveys, verifier, today)
     if not any("admin" in right for person in people for right in person["rights"]):
         notes.append("nobody was found whose key opens root or an account with sudo: declare an admin in people.yml")
-    services = services_of(surveys)
+    services = services_of(surveys, {person["name"] for person in people})
 
     def text(data: dict[str, Any], comment: str) -> str:
         return f"---\n# {comment}\n" + str(yaml.safe_dump(data, sort_keys=False, width=4096, allow_unicode=True))

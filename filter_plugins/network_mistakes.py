@@ -126,6 +126,21 @@ def source_mistakes(
                 )
 
 
+def overlap_fix(host: str, network: str, where: str, who: str) -> str:
+    """Return how to keep a listener on `network` apart from the same port of `who` on `where`; empty if it is already.
+
+    The rule of a public listener names no card: it opens the port on the host's other networks as well.
+    """
+    if where in {"*", network}:
+        return f"choose another port or network: on {host} this one belongs to {who}"
+    if "public" in {where, network}:
+        return (
+            f"declare it once, public, or choose another port: on {host} {who} has it on {where}, and what is public "
+            "is open on every network, whatever the `from` of the other says"
+        )
+    return ""
+
+
 def exposure_mistakes(cat: Any) -> Iterator[dict[str, str]]:
     """Yield listeners that another one already occupies, and those on networks that a host does not have."""
     hosts = cat["hosts"]
@@ -150,8 +165,7 @@ def exposure_mistakes(cat: Any) -> Iterator[dict[str, str]]:
                     fix = f"declare it in host.networks of {name}, or use one of: {has}"
                     yield finding("mistake", entry, f"listen[port {port}].network", network, fix)
                 for where, who in taken[name, port, proto]:
-                    if where in {"*", network}:
-                        fix = f"choose another port or network: on {name} this one belongs to {who}"
+                    if fix := overlap_fix(name, network, where, who):
                         yield finding(
                             "mistake", entry, f"listen[port {port}].port", f"{port}/{proto} on {network}", fix
                         )

@@ -30,15 +30,15 @@ listeners:
   returned: always
 keys:
   description: >-
-    Public keys that sshd would accept, as C(account), C(file), C(type), C(public) (C(type base64)), C(fingerprint) and
-    C(comment).
+    Public keys that sshd would accept for any account, also one of the system, as C(account), C(file), C(type),
+    C(public) (C(type base64)), C(fingerprint) and C(comment). A file that several accounts share is read for the first.
   type: list
   elements: dict
   returned: always
 accounts:
   description: >-
-    Root and the accounts of people, as C(name), C(uid), C(shell), C(password) (whether one may be used), C(sudo)
-    (C(none), C(password), C(nopasswd)).
+    Root and the accounts with a uid of people, whatever their shell, as C(name), C(uid), C(shell), C(password) (whether
+    one may be used), C(sudo) (C(none), C(password), C(nopasswd)).
   type: list
   elements: dict
   returned: always
@@ -62,6 +62,7 @@ import json
 import os
 import pwd
 import re
+import stat
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
@@ -69,7 +70,6 @@ from ansible.module_utils.basic import AnsibleModule
 # Ports of clients that open a socket to hear their own answers: DHCP (IPv4, IPv6), mDNS and LLMNR on the local link.
 CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
 KEY = re.compile(r"(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s+(.*))?$")
-NO_SHELLS = ("nologin", "false", "sync")
 ADMIN_GROUPS = ("sudo", "admin", "wheel")
 
 
@@ -134,31 +134,51 @@ def listeners(text: str, ssh_ports: list[int]) -> list[dict[str, object]]:
     return found
 
 
-def keys(accounts: list[pwd.struct_passwd], patterns: list[str]) -> list[dict[str, str]]:
-    """Return every public key that lies where sshd would look for it."""
-    found = []
+def is_read_for(account: pwd.struct_passwd, path: str, *, strict: bool) -> bool:
+    """Tell whether sshd reads a file of keys for the account: with StrictModes one of root's or of its own only."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and (not strict or state.st_uid in {0, account.pw_uid})
+
+
+def key_files(
+    accounts: list[pwd.struct_passwd], patterns: list[str], *, strict: bool
+) -> list[tuple[pwd.struct_passwd, str]]:
+    """Return each file of keys that sshd reads, with the account, of several the first, for which it does."""
+    found: dict[str, tuple[pwd.struct_passwd, str]] = {}
     for account in accounts:
         for pattern in patterns:
             name = pattern.replace("%%", "\0").replace("%h", account.pw_dir).replace("%u", account.pw_name)
             path = os.path.join(account.pw_dir, name.replace("\0", "%"))
-            for line in read(path).splitlines():
-                match = None if line.lstrip().startswith("#") else KEY.search(line.strip())
-                if not match:
-                    continue
-                try:
-                    digest = hashlib.sha256(base64.b64decode(match[2], validate=True)).digest()
-                except ValueError:
-                    continue
-                found.append(
-                    {
-                        "account": account.pw_name,
-                        "file": path,
-                        "type": match[1],
-                        "public": f"{match[1]} {match[2]}",
-                        "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
-                        "comment": (match[3] or "").strip(),
-                    }
-                )
+            if is_read_for(account, path, strict=strict):
+                found.setdefault(os.path.realpath(path), (account, path))
+    return list(found.values())
+
+
+def keys(accounts: list[pwd.struct_passwd], patterns: list[str], *, strict: bool) -> list[dict[str, str]]:
+    """Return every public key that lies where sshd would look for it."""
+    found = []
+    for account, path in key_files(accounts, patterns, strict=strict):
+        for line in read(path).splitlines():
+            match = None if line.lstrip().startswith("#") else KEY.search(line.strip())
+            if not match:
+                continue
+            try:
+                digest = hashlib.sha256(base64.b64decode(match[2], validate=True)).digest()
+            except ValueError:
+                continue
+            found.append(
+                {
+                    "account": account.pw_name,
+                    "file": path,
+                    "type": match[1],
+                    "public": f"{match[1]} {match[2]}",
+                    "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
+                    "comment": (match[3] or "").strip(),
+                }
+            )
     return found
 
 
@@ -173,16 +193,10 @@ def sudo_of(account: pwd.struct_passwd, rules: str, groups: list[str]) -> str:
     return "password" if lines or set(groups) & set(ADMIN_GROUPS) else "none"
 
 
-def people() -> list[pwd.struct_passwd]:
-    """Return root and the accounts with a login shell that login.defs counts among people."""
-    first = 1000
-    if found := re.search(r"(?m)^UID_MIN\s+(\d+)", read("/etc/login.defs")):
-        first = int(found[1])
-    return [
-        account
-        for account in pwd.getpwall()
-        if (account.pw_uid == 0 or first <= account.pw_uid < 60000) and not account.pw_shell.endswith(NO_SHELLS)
-    ]
+def human_uids(login_defs: str) -> range:
+    """Return the range of uids that login.defs gives to people: the guard closes who is in it, whatever the shell."""
+    bounds = dict(re.findall(r"(?m)^\s*(UID_MIN|UID_MAX)\s+(\w+)\s*$", login_defs))
+    return range(int(bounds.get("UID_MIN", "1000"), 0), int(bounds.get("UID_MAX", "60000"), 0) + 1)
 
 
 def usable_passwords() -> set[str]:
@@ -215,13 +229,18 @@ def main() -> None:
     ports = sorted({int(word) for word in re.findall(r"(?m)^port (\d+)$", effective)}) or [22]
     patterns = re.search(r"(?m)^authorizedkeysfile (.+)$", effective)
     rules = "\n".join(map(read, ["/etc/sudoers", *glob.glob("/etc/sudoers.d/*")]))
-    accounts = people()
+    accounts = pwd.getpwall()
+    humans = human_uids(read("/etc/login.defs"))
     passwords = usable_passwords()
     module.exit_json(
         changed=False,
         hostname=os.uname().nodename,
         listeners=listeners(output("ss", "-Hltunp"), ports),
-        keys=keys(accounts, (patterns[1] if patterns else ".ssh/authorized_keys").split()),
+        keys=keys(
+            accounts,
+            (patterns[1] if patterns else ".ssh/authorized_keys").split(),
+            strict=not re.search(r"(?m)^strictmodes no$", effective),
+        ),
         accounts=[
             {
                 "name": account.pw_name,
@@ -231,6 +250,7 @@ def main() -> None:
                 "sudo": sudo_of(account, rules, [g.gr_name for g in grp.getgrall() if account.pw_name in g.gr_mem]),
             }
             for account in accounts
+            if account.pw_uid == 0 or account.pw_uid in humans
         ],
         ssh_ports=ports,
         networks=networks(),

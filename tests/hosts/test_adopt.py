@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 PORT = 9100
 PURGE = {"purge": True, "packages": ["zabbix-agent"]}
 AUDIT = "playbooks/audit.yml"
+APP = "getent passwd app; getent shadow app"
 # An admin of old, with a key of nobody whom the inventory knows.
 WALTER = """
 useradd --create-home --shell /bin/bash walter
@@ -35,16 +36,29 @@ chown walter: /home/walter/.ssh/authorized_keys
 echo 'walter ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/walter
 chmod 0440 /etc/sudoers.d/walter
 """
+# An account of a program, without a shell; an account of the system, as which people enter with a key.
+PROGRAMS = """
+useradd --create-home --shell /usr/sbin/nologin app
+useradd --system --create-home --home-dir /srv/git --shell /bin/bash git
+install -d -m 0700 -o git -g git /srv/git/.ssh
+cat > /srv/git/.ssh/authorized_keys
+chown git: /srv/git/.ssh/authorized_keys
+"""
 
 
 @pytest.fixture
 def used(bare: Target) -> Target:
-    """A host that somebody has used: an account with a key and sudo, a program that others reach, two packages."""
-    key = bare.inventory.keys["stranger"].with_suffix(".pub").read_bytes()
-    bare.host.exec(["sh", "-ec", WALTER], stdin=key)
+    """A host that somebody has used: accounts of a person and of programs, a program that others reach, packages."""
+    for script, holder in ((WALTER, "stranger"), (PROGRAMS, "alice")):
+        bare.host.exec(["sh", "-ec", script], stdin=bare.inventory.keys[holder].with_suffix(".pub").read_bytes())
     bare.sh(PACKAGE.format("telnetd", "") + PACKAGE.format("zabbix-agent", ""))
     serve(bare.host, PORT)
     return bare
+
+
+def keep_app(data: Any) -> None:
+    """Let the account app be: a program needs it."""
+    data["policy"].setdefault("access", {})["keep_accounts"] = ["app"]
 
 
 def fingerprint(target: Target, person: str) -> str:
@@ -55,7 +69,13 @@ def fingerprint(target: Target, person: str) -> str:
 
 def test_nothing_is_taken_away_unasked(used: Target) -> None:
     """The first run refuses, says what to write, and goes on once that is written. An audit before it only looks."""
-    accept = ["account walter", f"key {fingerprint(used, 'stranger')}", "package telnetd", f"port {PORT}/tcp"]
+    accept = [
+        "account walter",
+        f"key {fingerprint(used, 'stranger')}",
+        f"key {fingerprint(used, 'alice')}",
+        "package telnetd",
+        f"port {PORT}/tcp",
+    ]
     edit(used, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].update(PURGE))
     witness = Witness(used)
     assert "only looks" in used.play(AUDIT, expect=2).text
@@ -66,17 +86,21 @@ def test_nothing_is_taken_away_unasked(used: Target) -> None:
     refused = used.play(SITE, expect=2)
     witness.assert_untouched()
     for text in (looked.text, refused.text):
-        for entry in accept:
+        for entry in ["account app", *accept]:
             assert f"- {entry}" in text
+        assert f"would no longer let in git's key {fingerprint(used, 'alice')}" in text
         assert "package zabbix-agent" not in text
 
+    kept = used.sh(APP)
+    edit(used, "group_vars/all/policy.yml", keep_app)
     edit_host(used, accept=accept[:-1])
     refused = used.play(SITE, expect=2)
     assert f"- {accept[-1]}" in refused.text
-    assert f"- {accept[0]}" not in refused.text
+    assert "- account" not in refused.text
     edit_host(used, accept=accept)
     assert used.play(SITE).changed
     assert used.ssh("walter", "true", key="stranger") != 0
+    assert used.sh(APP) == kept
     assert used.sh("dpkg-query -W -f '${Package} ' telnetd zabbix-agent 2>/dev/null || true").split() == [
         "zabbix-agent"
     ]
@@ -93,7 +117,10 @@ def test_an_audit_scores_whom_a_run_would_refuse(target: Target, tmp_path: Path)
 
 
 def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
-    """The draft passes preflight, and a run with it takes nothing away: old admins and ports stay."""
+    """The draft passes preflight, and a run with it takes nothing away: old admins and ports stay.
+
+    What the draft has no place for, accounts of programs and their keys, is named by it or by the run.
+    """
     draft = tmp_path / "draft"
     command = [
         str(ROOT / ".venv/bin/ansible-playbook"), "playbooks/import.yml", "-i", f"{used.host.address},", "-u", "root",
@@ -114,6 +141,7 @@ def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
     done = run("-e", "verifier=margaret")
     assert done.returncode == 0, done.stdout
     witness.assert_untouched()
+    assert f"git's ssh-ed25519 key {fingerprint(used, 'alice')} opens an account of a program" in done.stdout
     again = run("-e", "verifier=margaret")
     assert again.returncode == 2
     assert "exists" in again.stdout
@@ -126,7 +154,15 @@ def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
     used.inventory.path.rename(tmp_path / "old")
     draft.rename(used.inventory.path)
     (tmp_path / "old/keys").rename(used.inventory.path / "keys")
+    git = f"key {fingerprint(used, 'alice')}"
     key = f"ansible_ssh_private_key_file={used.inventory.keys['oper']}"
+    refused = used.play(SITE, "-e", key, expect=2)
+    assert [line.strip() for line in refused.text.splitlines() if line.startswith("    - ")] == [
+        "- account app",
+        f"- {git}",
+    ]
+    edit(used, "group_vars/all/policy.yml", keep_app)
+    edit_host(used, accept=[git])
     checked = used.play(SITE, "--check", "-e", key)
     assert "because this run" not in checked.text
     assert used.play(SITE, "-e", key).changed

@@ -122,6 +122,18 @@ def test_cloud_image(bare: Target) -> None:
     assert bare.play(SITE).changed == 0
 
 
+def test_containers_are_not_cut_off(bare: Target) -> None:
+    """A host with Docker is refused whatever it passes on instead of the containers' packets, before it is touched."""
+    bare.sh("install -m 755 /dev/null /usr/bin/dockerd")
+    cards = [{"name": "backend", "interface": "eth1", "address": "10.99.0.9"}]
+    witness = Witness(bare)
+    for forwards in ("none", "router"):
+        edit_host(bare, forwards=forwards, networks=cards)
+        refused = bare.play(SITE, expect=2)
+        assert f"Docker is installed, and host.forwards is '{forwards}'" in refused.text
+        witness.assert_untouched()
+
+
 def test_port_change(target: Target, tmp_path: Path) -> None:
     """One of the ports is open at any time; afterwards only the new one is, and the next run finds it.
 

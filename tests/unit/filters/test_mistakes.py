@@ -175,6 +175,8 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(listener, network="backend2"), "service blog", "listen[port 8001].network", "one of: backend, public"),
     (set_in(listener, **{"from": ["10.0.0.1/8"]}), "service blog", "listen[1].from[1]", "network such as"),
     (add_service(listen=[dict(ON_BACKEND)]), "service other", "listen[port 8001].port", "belongs to service blog"),
+    (add_service(listen=[{"port": 8001}]), "service other", "listen[port 8001].port", "service blog has it on backend"),
+    (set_in(blog, listen=[dict(ON_BACKEND), {"port": 8001}]), "service blog", "listen[port 8001].port", "it once"),
     (add_service(listen=[{"port": 22}]), "service other", "listen[port 22].port", "belongs to SSH"),
     (add_service(on=["lb1"], listen=[{"port": 443}]), "service other", "listen[port 443].port", "web server"),
     (add_service(egress=[{"to": "dbb1", "port": 5432}]), "service other", "egress[1].to", "did you mean db1?"),
@@ -236,6 +238,15 @@ def test_a_mistake_is_named(
         set(item) == {"level", "entry", "key", "value", "fix"} and all(isinstance(v, str) for v in item.values())
         for item in found
     )
+
+
+def test_a_port_may_be_declared_again_where_the_other_opens_nothing(raw: dict[str, Any]) -> None:
+    for inner in ("web1", "web2"):
+        raw["hosts"][inner]["networks"].append({"name": "vpn", "interface": "wg0"})
+    blog(raw)["listen"].append({"port": 8001, "network": "vpn"})
+    add_service(listen=[{"port": 8001, "proto": "udp"}])(raw)
+    add_service(name="far", on=["db1"], listen=[{"port": 8001}])(raw)
+    assert mistakes(raw) == []
 
 
 def test_one_misspelled_key_hides_nothing_else(raw: dict[str, Any]) -> None:
