@@ -64,7 +64,8 @@ def pending(package: str) -> tuple[list[Pending], str]:
 
 
 def _unattended_upgrade(*options: str) -> str:
-    """Run unattended-upgrades."""
+    """Run unattended-upgrades once nobody has apt's locks: it asks for them a single time."""
+    maintenance_locks.wait_for_apt(LOCK_SECONDS)
     return must("unattended-upgrade", *options, "--verbose", seconds=INSTALL_SECONDS)
 
 
@@ -116,11 +117,13 @@ def _of(debs: list[str]) -> list[Pending]:
 
 def listing(package: str, *, fetch: bool) -> dict[str, Any]:
     """Tell what is pending; without ``fetch`` by the package lists as they are."""
-    if fetch:
-        must("apt-get", "-q", "--error-on=any", *LOCK_WAIT, "update", seconds=600)
-    # The lists themselves carry the mirror's time.
-    fetched = time.gmtime(os.stat("/var/lib/apt/lists/partial").st_mtime)
-    wanted, otherwise = pending(package)
+    with maintenance_locks.no_daily_job(LOCK_SECONDS):
+        if fetch:
+            maintenance_locks.wait_for_apt(LOCK_SECONDS)  # apt itself does not wait for the lock of its lists
+            must("apt-get", "-q", "--error-on=any", *LOCK_WAIT, "update", seconds=600)
+        # The lists themselves carry the mirror's time.
+        fetched = time.gmtime(os.stat("/var/lib/apt/lists/partial").st_mtime)
+        wanted, otherwise = pending(package)
     _, old = old_libraries.sorted_out(old_libraries.look())
     return {
         "lines": [str(entry) for entry in wanted],
@@ -137,7 +140,7 @@ def _reboot(old: old_libraries.Restarted) -> list[str]:
 
 def install(package: str, held: list[str]) -> dict[str, Any]:
     """Install what is pending, restart what runs old code, and tell whether the host is well afterwards."""
-    with maintenance_locks.held(LOCK_SECONDS, apt=False):
+    with maintenance_locks.no_daily_job(LOCK_SECONDS), maintenance_locks.held(LOCK_SECONDS, apt=False):
         wanted, _ = pending(package)
         left = _install(package, wanted)
         unwell = [f"not installed: {', '.join(left)}"] if left else []
