@@ -31,6 +31,7 @@ UNPACKS = re.compile(r"^/usr/bin/dpkg .*--unpack .*?(/\S+\.deb)\s*$", re.MULTILI
 STAMP = "/var/lib/apt/periodic/unattended-upgrades-stamp"
 INSTALL_SECONDS = 3600
 LOCK_SECONDS = 300
+CHECK = "holdfast-updates-check.service"
 
 
 @dataclass
@@ -140,6 +141,7 @@ def _reboot(old: old_libraries.Restarted) -> list[str]:
 
 def install(package: str, held: list[str]) -> dict[str, Any]:
     """Install what is pending, restart what runs old code, and tell whether the host is well afterwards."""
+    before = failed_units()
     with maintenance_locks.no_daily_job(LOCK_SECONDS), maintenance_locks.held(LOCK_SECONDS, apt=False):
         wanted, _ = pending(package)
         left = _install(package, wanted)
@@ -149,12 +151,16 @@ def install(package: str, held: list[str]) -> dict[str, Any]:
             restarted = old_libraries.restart()
         except Problem as problem:
             unwell.append(str(problem))
+    if CHECK in before and not unwell:
+        run("systemctl", "start", CHECK, seconds=300)  # mended, perhaps; where not, it is among the failed ones below
+    failed = failed_units()
     reboot = _reboot(restarted)
     lines = [f"installed: {entry}" for entry in wanted if entry.package not in left]
     lines += [f"restarted: {one}" for one in restarted.units]
     lines += [f"runs old code until it ends: {one}" for one in restarted.sessions]
     lines += [f"needs a reboot: {one}" for one in reboot] or ["needs no reboot"]
-    unwell += failed_units() + apt_state.package_problems(held)
+    lines += [f"as before this patch: {_last_words(unit)}" for unit in failed if unit in before]
+    unwell += [_last_words(unit) for unit in failed if unit not in before] + apt_state.package_problems(held)
     return {"lines": lines, "unwell": unwell, "reboot": reboot}
 
 
@@ -165,15 +171,17 @@ def _install(package: str, wanted: list[Pending]) -> list[str]:
         must(*argv, *(f"{entry.package}={entry.candidate}" for entry in wanted), seconds=INSTALL_SECONDS)
     elif wanted:
         _unattended_upgrade()
+        apt_state.mark_upgrade()
     now = installed_packages.versions()
     return [entry.package for entry in wanted if now.get(entry.package) != entry.candidate]
 
 
 def failed_units() -> list[str]:
-    """Units that have failed, with their last words."""
+    """Units that have failed."""
     text = must("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full")
-    found = []
-    for name in [line.split()[0] for line in text.splitlines() if line.strip()]:
-        _, said = run("journalctl", "-u", name, "-n", "3", "-o", "cat", "--no-pager")
-        found.append(f"{name} has failed: {' / '.join(said.splitlines())}")
-    return found
+    return [line.split()[0] for line in text.splitlines() if line.strip()]
+
+
+def _last_words(unit: str) -> str:
+    _, said = run("journalctl", "-u", unit, "-n", "3", "-o", "cat", "--no-pager")
+    return f"{unit} has failed: {' / '.join(said.splitlines())}"
