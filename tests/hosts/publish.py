@@ -1,7 +1,8 @@
 """Runs on a host as root: make packages and publish each version in a signed repository of the host's own.
 
 Standard input: [{repository, release: {Origin, Label, Codename}, packages: [{name, version, said, files, more}]}].
-``said``: its changelog; ``files``: {path: text}; ``more``: further lines of the control file. The key is made once.
+``said``: its changelog; ``files``: {path: text}; ``more``: further lines of the control file. A package may have
+``after``, too: a script that its installation ends with. The key is made once.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ def build(package: dict[str, Any], folder: Path) -> None:
     (tree / "DEBIAN").mkdir()
     control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: A <a@example.org>\n"
     (tree / "DEBIAN/control").write_text(f"{control}{package.get('more', '')}Description: a sample\n")
+    if "after" in package:
+        script = tree / "DEBIAN/postinst"
+        script.write_text(f"#!/bin/sh\nset -e\n{package['after']}\n")
+        script.chmod(0o755)
     call("dpkg-deb", "--root-owner-group", "--build", str(tree), str(folder))
 
 

@@ -25,6 +25,11 @@ CHECK, WINDOW = "holdfast-updates-check.service", "holdfast-updates-window.servi
 LIBRARY = "/usr/lib/sample-secure/libsample.so"
 CVE = "CVE-2026-11111"
 BROKEN = "unusable"
+# As an upgrade of zlib does it, which every Python maps.
+REPLACE_ZLIB = 'for old in /usr/lib/*/libz.so.1; do cp "$old" /root/libz && mv /root/libz "$(readlink -f "$old")"; done'
+# Have apt's lock for so many seconds.
+HOLD = """import fcntl, sys, time
+f = open("/var/lib/dpkg/lock-frontend", "w"); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(float(sys.argv[1]))"""
 # A service that goes on with the library that it began with, and does not start with a broken one.
 SERVICE = f"""[Service]
 ExecStart=/usr/bin/python3 -c "import mmap, sys, time; f = open('{LIBRARY}', 'rb'); \\
@@ -234,6 +239,55 @@ def test_patch(host: Target, tmp_path: Path) -> None:
     assert f"this library is {BROKEN}" in stopped.text
     assert "web2" not in stopped.text.partition("PLAY [Patch the hosts]")[2]
     assert versions(host) == ["1.0", "1.3"]
+
+
+def test_patch_by_the_name_of_an_advisory(host: Target) -> None:
+    """It is the source's: all that is installed of it comes, whatever its name; a name that means nothing is told."""
+    source = "Source: sample-source\n"
+    names = ("sample-tool", "libsample1t64", "sample-doc")
+    publish(host, security=[sample(name, "1.0", more=source) for name in names])
+    host.sh("apt-get -qqy install sample-tool libsample1t64 >/dev/null")
+    newer = [{**sample(name, "1.1", more=source), "after": REPLACE_ZLIB} for name in names]
+    publish(host, security=newer)
+    done = host.play(PATCH, "-e", "package=sample-source")
+    for name in names[:2]:
+        assert f"installed: {name} 1.0 -> 1.1 (available for 5 days; {CVE})" in done.text
+    # Which the patch itself mapped, too: it was not restarted by itself.
+    assert "restarted: sample.service" in done.text
+    assert host.sh("dpkg-query -W -f '${Package} ${Version},' 'sample-*' 'libsample*'") == (
+        "libsample1t64 1.1,sample-other 1.0,sample-secure 1.0,sample-tool 1.1,"
+    )
+    again = host.play(PATCH, "-e", "package=sample-source")
+    assert "up to date: libsample1t64 1.1, sample-tool 1.1, by package lists of " in again.text
+    elsewhere = host.play(PATCH, "-e", "package=sample-doc")
+    assert "sample-doc is not installed on this host" in elsewhere.text
+    assert not again.changed
+    assert not elsewhere.changed
+    mistyped = host.play(PATCH, "-e", "package=sample-sorce", expect=2)
+    assert "apt knows no package and no source of the name 'sample-sorce'; did you mean sample-source?" in mistyped.text
+
+
+def test_patch_beside_others(host: Target) -> None:
+    """Apt at work is waited for, and named when it never ends; what had failed before blocks no patch."""
+    host.sh("mkdir -p /var/lib/apt/periodic; touch -d '5 days ago' /var/lib/apt/periodic/upgrade-stamp")
+    host.sh(f"systemctl start {CHECK}; systemd-run --quiet --wait --unit=sample-backup false", check=False)
+    assert host.sh(f"systemctl is-failed {CHECK} sample-backup").split() == ["failed", "failed"]
+    hold = ["systemd-run", "--quiet", "--collect", "--unit=busy", "python3", "-c", HOLD]
+
+    host.host.exec([*hold, "600"])
+    host.sh("cd /usr/local/lib/holdfast/updates; sed -i.kept 's/^LOCK_SECONDS = .*/LOCK_SECONDS = 2/' patching.py")
+    refused = host.play(PATCH, expect=2)
+    busy = host.sh("systemctl show -p MainPID --value busy").strip()
+    assert f"apt was not used: python3 (process {busy}) was at work all the time" in refused.text
+    assert versions(host) == ["1.0", "1.0"]
+    host.sh("cd /usr/local/lib/holdfast/updates; mv patching.py.kept patching.py; systemctl stop busy")
+
+    host.host.exec([*hold, "25"])
+    waited = host.play(PATCH)
+    assert "installed: sample-secure 1.0 -> 1.1" in waited.text
+    assert "as before this patch: sample-backup.service has failed" in waited.text
+    assert CHECK not in waited.text, "the patch has mended what it complained of"
+    assert host.sh(f"systemctl is-failed {CHECK}", check=False).strip() == "inactive"
 
 
 def test_policy(target: Target, tmp_path: Path) -> None:

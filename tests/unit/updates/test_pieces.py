@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 
 import changelogs
 import old_libraries
@@ -78,3 +79,10 @@ def test_whose_process_it_is(text: str, root: str, unit: str) -> None:
 def test_only_by_reboot(name: str) -> None:
     assert old_libraries.ONLY_BY_REBOOT.match(name)
     assert not old_libraries.ONLY_BY_REBOOT.match(f"my-{name}")
+
+
+def test_the_program_does_not_look_at_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would restart its own unit, and end amid the restarts."""
+    monkeypatch.setattr(old_libraries, "deleted_code", lambda _: "/usr/lib/libz.so.1")
+    monkeypatch.setattr(os, "listdir", lambda _: [str(os.getpid()), str(os.getppid()), "self"])
+    assert [old.pid for old in old_libraries.look()] == [os.getppid()]

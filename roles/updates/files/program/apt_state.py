@@ -33,6 +33,12 @@ def _stamp(name: str) -> float | None:
         return None
 
 
+def mark_upgrade() -> None:
+    """Tell that unattended-upgrades has just succeeded, as Debian's job does after it."""
+    with open(f"{STAMPS}/upgrade-stamp", "ab") as handle:
+        os.utime(handle.fileno())
+
+
 def age_problems(settings: dict[str, Any]) -> list[str]:
     """Tell what has not succeeded for too long. What never did counts from the day on which it was set up."""
     found = []

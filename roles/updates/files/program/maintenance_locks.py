@@ -6,19 +6,31 @@ import contextlib
 import fcntl
 import json
 import os
+import struct
 import time
 from typing import TYPE_CHECKING
 
 from commands import Problem, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FOLDER = "/run/holdfast/locks"
 JOBS = ("deploy", "backup", "drill")
 GUARD = "/usr/local/lib/holdfast/guard"
 GUARD_LOCK = "/run/holdfast-guard.lock"
 APT_LOCK = "/var/lib/dpkg/lock-frontend"
+# Debian's own job has it from its first step to its last, between which it has none of the others for a moment.
+DAILY_LOCK = "/var/lib/apt/daily_lock"
+DAILY = "the host's own job (apt-daily.service or apt-daily-upgrade.service)"
+APT_LOCKS = (
+    "/run/unattended-upgrades.lock",
+    "/var/lib/apt/lists/lock",
+    "/var/cache/apt/archives/lock",
+    APT_LOCK,
+    "/var/lib/dpkg/lock",
+)
+FLOCK = "hhqqi"  # struct flock: type, whence, start, length, process
 PAUSE = 1.0
 
 
@@ -61,22 +73,69 @@ def _take_all(*, apt: bool) -> tuple[list[int], str]:
     return taken, busy
 
 
+def _until(seconds: float, attempt: Callable[[], tuple[list[int], str]], left_undone: str) -> list[int]:
+    """Try until nobody is in the way, and return the locks that were taken."""
+    end = time.monotonic() + seconds
+    while True:
+        taken, busy = attempt()
+        if not busy:
+            return taken
+        if time.monotonic() > end:
+            raise Problem(f"{left_undone}: {busy} was at work all the time, {seconds / 60:.0f} minutes long")
+        time.sleep(PAUSE)
+
+
 @contextlib.contextmanager
 def held(seconds: float, *, apt: bool) -> Iterator[None]:
     """Hold every lock; wait for them as long as given.
 
     Raises Problem: somebody was in the way all the time.
     """
-    end = time.monotonic() + seconds
-    while True:
-        taken, busy = _take_all(apt=apt)
-        if taken:
-            break
-        if time.monotonic() > end:
-            raise Problem(f"nothing was restarted: {busy} was at work all the time, {seconds / 60:.0f} minutes long")
-        time.sleep(PAUSE)
+    taken = _until(seconds, lambda: _take_all(apt=apt), "nothing was restarted")
     try:
         yield
     finally:
         for handle in taken:
             os.close(handle)
+
+
+def _take_daily() -> tuple[list[int], str]:
+    if not os.path.exists(DAILY_LOCK):  # the job has never run
+        return [], ""
+    handle = _take(DAILY_LOCK)
+    return ([], DAILY) if handle is None else ([handle], "")
+
+
+@contextlib.contextmanager
+def no_daily_job(seconds: float) -> Iterator[None]:
+    """Wait for the host's own job as long as given, and let it wait meanwhile."""
+    taken = _until(seconds, _take_daily, "apt was not used")
+    try:
+        yield
+    finally:
+        for handle in taken:
+            os.close(handle)
+
+
+def holder(path: str) -> str:
+    """Who has apt's kind of lock on a file; empty when nobody has."""
+    try:
+        with open(path, "rb") as handle:
+            asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _, _, _, pid = struct.unpack(FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+    except FileNotFoundError:  # nobody has ever locked it
+        return ""
+    return "" if kind == fcntl.F_UNLCK else f"{_command(pid)} (process {pid})"
+
+
+def _command(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as handle:
+            return handle.read().strip()
+    except FileNotFoundError:  # it has just ended, or belongs to a container
+        return "somebody"
+
+
+def wait_for_apt(seconds: float) -> None:
+    """Wait as long as given until nobody has one of apt's locks."""
+    _until(seconds, lambda: ([], next(filter(None, map(holder, APT_LOCKS)), "")), "apt was not used")

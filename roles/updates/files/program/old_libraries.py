@@ -74,11 +74,15 @@ def _read(path: str) -> str:
 
 
 def look() -> list[Old]:
-    """Every process of this host that maps deleted code; those of containers are their image's business."""
+    """Every process of this host that maps deleted code; those of containers are their image's business.
+
+    Not this one: it ends by itself, and a restart of its own unit would end it amid the others.
+    """
     root = cgroup_path(_read("/proc/1/cgroup")).removesuffix("/init.scope")
     here = os.readlink("/proc/self/ns/pid")
     found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    own = str(os.getpid())
+    for pid in [entry for entry in os.listdir("/proc") if entry.isdigit() and entry != own]:
         try:
             if os.readlink(f"/proc/{pid}/ns/pid") != here:
                 continue

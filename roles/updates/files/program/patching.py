@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import apt_state
 import changelogs
+import installed_packages
 import maintenance_locks
 import old_libraries
 import reboot_need
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]+$")
-POLICY = re.compile(r"^  (Installed|Candidate): (\S+)$", re.MULTILINE)
 # What a dry run of unattended-upgrades would give to dpkg. apt's own candidate may be another version: one of a source
 # whose updates are not installed unattended.
 UNPACKS = re.compile(r"^/usr/bin/dpkg .*--unpack .*?(/\S+\.deb)\s*$", re.MULTILINE)
@@ -31,11 +31,12 @@ UNPACKS = re.compile(r"^/usr/bin/dpkg .*--unpack .*?(/\S+\.deb)\s*$", re.MULTILI
 STAMP = "/var/lib/apt/periodic/unattended-upgrades-stamp"
 INSTALL_SECONDS = 3600
 LOCK_SECONDS = 300
+CHECK = "holdfast-updates-check.service"
 
 
 @dataclass
 class Pending:
-    """One package that can be upgraded."""
+    """One package that can be upgraded, or comes with such a one: ``installed`` is empty then."""
 
     package: str
     installed: str
@@ -46,26 +47,46 @@ class Pending:
         """For people."""
         days, cves = self.changes.days, self.changes.cves
         more = [*([f"available for {days} days"] if days is not None else []), *([", ".join(cves)] if cves else [])]
-        return f"{self.package} {self.installed} -> {self.candidate}" + (f" ({'; '.join(more)})" if more else "")
+        step = f"{self.package} {self.installed or '(new)'} -> {self.candidate}"
+        return f"{step} ({'; '.join(more)})" if more else step
 
 
-def pending(package: str) -> list[Pending]:
-    """What would be installed: one package, or without a name what unattended-upgrades itself chooses."""
-    if not package:
-        with _same_time(STAMP):
-            text = must("unattended-upgrade", "--dry-run", "--verbose", seconds=INSTALL_SECONDS)
-        return [_of(deb) for deb in sorted(set(UNPACKS.findall(text)))]
-    if not NAME.match(package):
-        raise Problem(f"{package!r} is no name of a package")
-    policy = dict(POLICY.findall(must("apt-cache", "policy", "--", package)))
-    installed, candidate = policy.get("Installed", "(none)"), policy.get("Candidate", "(none)")
-    if "(none)" in (installed, candidate) or not changelogs.newer(candidate, installed):
-        return []
+def pending(package: str) -> tuple[list[Pending], str]:
+    """What would be installed, and what to say where that is nothing.
+
+    With a name: of every installed package that is called so, or whose source is. Without: what unattended-upgrades
+    itself chooses.
+    """
+    if package:
+        return _pending_of(package)
+    with _same_time(STAMP):
+        text = _unattended_upgrade("--dry-run")
+    return _of(sorted(set(UNPACKS.findall(text)))), "nothing is pending"
+
+
+def _unattended_upgrade(*options: str) -> str:
+    """Run unattended-upgrades once nobody has apt's locks: it asks for them a single time."""
+    maintenance_locks.wait_for_apt(LOCK_SECONDS)
+    return must("unattended-upgrade", *options, "--verbose", seconds=INSTALL_SECONDS)
+
+
+def _pending_of(name: str) -> tuple[list[Pending], str]:
+    if not NAME.match(name):
+        raise Problem(f"{name!r} is no name of a package")
+    everything = installed_packages.installed()
+    ours = installed_packages.named(name, everything)
+    if not ours:
+        installed_packages.must_be_known(name, everything)
+        return [], f"{name} is not installed on this host"
+    policy = must("apt-cache", "policy", "--", *(one.name for one in ours))
+    found = installed_packages.candidates(policy)
+    wanted = [f"{one.name}={found[one.name]}" for one in ours if changelogs.newer(found[one.name], one.version)]
+    if not wanted:
+        return [], f"up to date: {', '.join(f'{one.name} {one.version}' for one in ours)}"
     with tempfile.TemporaryDirectory() as folder:
         shutil.chown(folder, "_apt")  # apt fetches as this user
-        fetch = f"cd {folder} && exec apt-get -q download '{package}={candidate}'"
-        must("sh", "-c", fetch, seconds=INSTALL_SECONDS)
-        return [_of(deb) for deb in glob.glob(f"{folder}/*.deb")]
+        must("sh", "-c", 'cd "$0" && exec apt-get -q download "$@"', folder, *wanted, seconds=INSTALL_SECONDS)
+        return _of(sorted(glob.glob(f"{folder}/*.deb"))), ""
 
 
 @contextlib.contextmanager
@@ -81,23 +102,36 @@ def _same_time(path: str) -> Iterator[None]:
             os.unlink(path)
 
 
-def _of(deb: str) -> Pending:
-    """What a package file brings."""
-    fields = dict(line.split(": ", 1) for line in must("dpkg-deb", "--field", deb, "Package", "Version").splitlines())
-    installed = _version(fields["Package"])
-    changes = changelogs.since(changelogs.changelog(deb), installed)
-    return Pending(fields["Package"], installed, fields["Version"], changes)
+def _of(debs: list[str]) -> list[Pending]:
+    """What package files bring."""
+    native, before = installed_packages.native_architecture(), installed_packages.versions()
+    found = []
+    for deb in debs:
+        lines = must("dpkg-deb", "--field", deb, "Package", "Version", "Architecture").splitlines()
+        fields = dict(line.split(": ", 1) for line in lines)
+        name = installed_packages.apt_name(fields["Package"], fields["Architecture"], native)
+        version = before.get(name, "")
+        changes = changelogs.since(changelogs.changelog(deb), version) if version else changelogs.Changes()
+        found.append(Pending(name, version, fields["Version"], changes))
+    return found
 
 
 def listing(package: str, *, fetch: bool) -> dict[str, Any]:
     """Tell what is pending; without ``fetch`` by the package lists as they are."""
-    if fetch:
-        must("apt-get", "-q", "--error-on=any", *LOCK_WAIT, "update", seconds=600)
-    # The lists themselves carry the mirror's time.
-    fetched = time.gmtime(os.stat("/var/lib/apt/lists/partial").st_mtime)
-    lines = [str(entry) for entry in pending(package)]
+    with maintenance_locks.no_daily_job(LOCK_SECONDS):
+        if fetch:
+            maintenance_locks.wait_for_apt(LOCK_SECONDS)  # apt itself does not wait for the lock of its lists
+            must("apt-get", "-q", "--error-on=any", *LOCK_WAIT, "update", seconds=600)
+        # The lists themselves carry the mirror's time.
+        fetched = time.gmtime(os.stat("/var/lib/apt/lists/partial").st_mtime)
+        wanted, otherwise = pending(package)
     _, old = old_libraries.sorted_out(old_libraries.look())
-    return {"lines": lines, "as_of": time.strftime("%Y-%m-%d %H:%M UTC", fetched), "reboot": _reboot(old)}
+    return {
+        "lines": [str(entry) for entry in wanted],
+        "otherwise": otherwise,
+        "as_of": time.strftime("%Y-%m-%d %H:%M UTC", fetched),
+        "reboot": _reboot(old),
+    }
 
 
 def _reboot(old: old_libraries.Restarted) -> list[str]:
@@ -107,38 +141,47 @@ def _reboot(old: old_libraries.Restarted) -> list[str]:
 
 def install(package: str, held: list[str]) -> dict[str, Any]:
     """Install what is pending, restart what runs old code, and tell whether the host is well afterwards."""
-    with maintenance_locks.held(LOCK_SECONDS, apt=False):
-        wanted = pending(package)
-        if package and wanted:
-            argv = ["apt-get", "-qy", *LOCK_WAIT, "install", "--only-upgrade", f"{package}={wanted[0].candidate}"]
-            must(*argv, seconds=INSTALL_SECONDS)
-        elif wanted:
-            must("unattended-upgrade", "--verbose", seconds=INSTALL_SECONDS)
-        left = [entry.package for entry in wanted if _version(entry.package) != entry.candidate]
+    before = failed_units()
+    with maintenance_locks.no_daily_job(LOCK_SECONDS), maintenance_locks.held(LOCK_SECONDS, apt=False):
+        wanted, _ = pending(package)
+        left = _install(package, wanted)
         unwell = [f"not installed: {', '.join(left)}"] if left else []
         restarted = old_libraries.Restarted([], [], [])
         try:
             restarted = old_libraries.restart()
         except Problem as problem:
             unwell.append(str(problem))
-    installed = [str(entry) for entry in wanted if entry.package not in left]
+    if CHECK in before and not unwell:
+        run("systemctl", "start", CHECK, seconds=300)  # mended, perhaps; where not, it is among the failed ones below
+    failed = failed_units()
     reboot = _reboot(restarted)
-    lines = [f"installed: {one}" for one in installed] + [f"restarted: {one}" for one in restarted.units]
+    lines = [f"installed: {entry}" for entry in wanted if entry.package not in left]
+    lines += [f"restarted: {one}" for one in restarted.units]
     lines += [f"runs old code until it ends: {one}" for one in restarted.sessions]
     lines += [f"needs a reboot: {one}" for one in reboot] or ["needs no reboot"]
-    unwell += failed_units() + apt_state.package_problems(held)
+    lines += [f"as before this patch: {_last_words(unit)}" for unit in failed if unit in before]
+    unwell += [_last_words(unit) for unit in failed if unit not in before] + apt_state.package_problems(held)
     return {"lines": lines, "unwell": unwell, "reboot": reboot}
 
 
-def _version(package: str) -> str:
-    return run("dpkg-query", "-W", "-f", "${Version}", package)[1]
+def _install(package: str, wanted: list[Pending]) -> list[str]:
+    """Install it; return the names of what did not come."""
+    if package and wanted:
+        argv = ["apt-get", "-qy", *LOCK_WAIT, "install", "--only-upgrade"]
+        must(*argv, *(f"{entry.package}={entry.candidate}" for entry in wanted), seconds=INSTALL_SECONDS)
+    elif wanted:
+        _unattended_upgrade()
+        apt_state.mark_upgrade()
+    now = installed_packages.versions()
+    return [entry.package for entry in wanted if now.get(entry.package) != entry.candidate]
 
 
 def failed_units() -> list[str]:
-    """Units that have failed, with their last words."""
+    """Units that have failed."""
     text = must("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full")
-    found = []
-    for name in [line.split()[0] for line in text.splitlines() if line.strip()]:
-        _, said = run("journalctl", "-u", name, "-n", "3", "-o", "cat", "--no-pager")
-        found.append(f"{name} has failed: {' / '.join(said.splitlines())}")
-    return found
+    return [line.split()[0] for line in text.splitlines() if line.strip()]
+
+
+def _last_words(unit: str) -> str:
+    _, said = run("journalctl", "-u", unit, "-n", "3", "-o", "cat", "--no-pager")
+    return f"{unit} has failed: {' / '.join(said.splitlines())}"

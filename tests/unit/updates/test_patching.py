@@ -1,0 +1,58 @@
+"""What a patch is blamed for, and what was so before it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import apt_state
+import maintenance_locks
+import old_libraries
+import patching
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """A host on which nothing is pending; return what the program runs."""
+    calls: list[tuple[str, ...]] = []
+
+    def run(*argv: str, seconds: float = 60) -> tuple[int, str]:
+        assert seconds
+        calls.append(argv)
+        return 0, f"words of {argv[2]}"
+
+    @contextlib.contextmanager
+    def nobody(*_: object, **__: object) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(patching, "run", run)
+    monkeypatch.setattr(patching, "pending", lambda _: ([], ""))
+    monkeypatch.setattr(patching, "_install", lambda *_: [])
+    monkeypatch.setattr(patching, "_reboot", lambda _: [])
+    monkeypatch.setattr(old_libraries, "restart", lambda: old_libraries.Restarted([], [], []))
+    monkeypatch.setattr(apt_state, "package_problems", lambda _: [])
+    monkeypatch.setattr(maintenance_locks, "held", nobody)
+    monkeypatch.setattr(maintenance_locks, "no_daily_job", nobody)
+    return calls
+
+
+def test_only_what_failed_since_makes_a_host_unwell(
+    ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([["backup.service", patching.CHECK], ["backup.service", "web.service"]])
+    monkeypatch.setattr(patching, "failed_units", lambda: next(answers))
+    done = patching.install("", [])
+    assert done["unwell"] == ["web.service has failed: words of web.service"]
+    assert done["lines"][1:] == ["as before this patch: backup.service has failed: words of backup.service"]
+    assert ran[0] == ("systemctl", "start", patching.CHECK), "its verdict is of before the patch"
+
+
+def test_a_patch_that_went_wrong_mends_no_verdict(ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patching, "failed_units", lambda: [patching.CHECK])
+    monkeypatch.setattr(patching, "_install", lambda *_: ["openssl"])
+    assert patching.install("", [])["unwell"] == ["not installed: openssl"]
+    assert ("systemctl", "start", patching.CHECK) not in ran
