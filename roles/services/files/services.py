@@ -158,12 +158,18 @@ def drop(paths: set[str]) -> None:
         systemctl("daemon-reload")
 
 
+def environment(name: str) -> str:
+    """Path of the declared environment of a service; systemd reads it, as root."""
+    return f"{PLANS}/{name}.env"
+
+
 def files_of(name: str, plan: dict[str, Any]) -> list[str]:
-    """Paths of the units and secrets of a service."""
+    """Paths of the units, the environment and the secrets of a service."""
     units = [f"{name}-{part['role']}@.service" for part in plan["parts"]]
     units += [f"{name}-{schedule}@.{kind}" for schedule in plan["schedules"] for kind in ("service", "timer")]
     units += [f"{name}-run@.service"] if plan["release"] else []
-    return [f"{UNITS}/{unit}" for unit in units] + [f"{SECRETS}/{name}/{secret}" for secret in plan["secrets"]]
+    files = [f"{UNITS}/{unit}" for unit in units] + [f"{SECRETS}/{name}/{secret}" for secret in plan["secrets"]]
+    return files + ([environment(name)] if plan["release"] else [])
 
 
 class Service:
@@ -200,6 +206,15 @@ class Service:
             found |= instances(f"{self.name}-{schedule}", "timer")
         return found
 
+    def old_jobs(self) -> set[str]:
+        """Jobs of schedules that are declared no more, and those of other releases that have ended, well or not."""
+        found: set[str] = set()
+        for schedule in self.record["schedules"]:
+            jobs = instances(f"{self.name}-{schedule}", "service")
+            declared = schedule in self.plan["schedules"]
+            found |= {job for job in jobs - {self.unit(schedule)} if not runs(job)} if declared else jobs
+        return found
+
     def note(self) -> None:
         """Record what is about to be started, so that a later run can end it even when this one is killed."""
         parts = {part["role"] for part in self.plan["parts"]} | set(self.record.get("parts", []))
@@ -210,13 +225,13 @@ class Service:
         write(f"{RECORDS}/{self.name}.json", self.record)
 
     def is_current(self, part: str, kind: str = "service") -> bool:
-        """Whether the declared instance runs, and was started after its unit and its secrets were last changed."""
+        """Whether the declared instance runs, and was started after all that it is made of was last changed."""
         state = show(self.unit(part, kind))
         if state["ActiveState"] != "active":
             return False
         key = "ExecMainStartTimestampMonotonic" if kind == "service" else "ActiveEnterTimestampMonotonic"
         started = time.time() - time.monotonic() + int(state[key]) / 1e6
-        files = [f"{UNITS}/{self.name}-{part}@.{kind}"]
+        files = [f"{UNITS}/{self.name}-{part}@.{kind}", environment(self.name)]
         files += [f"{SECRETS}/{self.name}/{secret}" for secret in self.plan["secrets"]]
         return all(os.stat(path).st_mtime <= started for path in files)
 
@@ -288,6 +303,7 @@ class Service:
                 if wrong := systemctl("restart", timer):
                     raise NotUpError(wrong)
         end(self.there() - self.parts - self.timers)
+        end(self.old_jobs())
         releases = [one for one in self.record.get("releases", []) if one != self.release]
         releases += [self.release] if self.release else []
         kept = releases[-(keep + 1) :]
