@@ -6,7 +6,7 @@ id=$(sed -n 's/^{"id": "\([^"]*\)".*/\1/p' $store/armed.json)
 [ -d "/run/holdfast-guard/$id" ] && exit 0
 # What fails now, or takes too long, is tried again once the host is up; where all is back by then, that does nothing.
 # The service waits for sysinit.target; the timer may not, since systemd-run waits for the timer, even with --no-block.
-systemd-run --quiet --collect --unit="holdfast-guard-revert-$id" --on-active=2s \
+timeout 20 systemd-run --quiet --collect --unit="holdfast-guard-revert-$id" --on-active=2s \
     --timer-property=DefaultDependencies=no --timer-property=IgnoreOnIsolate=yes -p IgnoreOnIsolate=yes \
     -p Type=oneshot -p Restart=on-failure -p RestartSec=2s -p StartLimitIntervalSec=0 -p TimeoutStartSec=120s \
     -p OOMScoreAdjust=-1000 /usr/local/lib/holdfast/guard-revert "$id" "not all of it came back at boot" &&
