@@ -85,7 +85,7 @@ def test_what_a_kill_left_is_swept_by_the_next_commit(target: Target, step: str)
     give(target, lockout(seconds=600))
     assert ".guard-" in target.sh("find /etc -name '.*.guard-*'")
     fresh = [file("/etc/ssh/sshd_config.d/00-aaa-attack.conf", "AllowGroups nobody\n")]
-    assert give(target, lockout(files=fresh, prune=[]))["armed"]
+    assert give(target, lockout(files=fresh, prune=[], units=[]))["armed"]
     wait_until_back(target)
     assert target.sh(SCRIPT) == before
 
@@ -144,6 +144,18 @@ def test_restarted_while_python_is_broken(target: Target) -> None:
     assert "the shell put the commit back" in target.sh(f"{GUARD} status")
 
 
+def test_restarted_while_not_all_comes_back(target: Target) -> None:
+    """What the boot unit leaves is put back once the host is up, with what listens and the rules by then."""
+    before = target.sh(SCRIPT)
+    assert give(target, lockout(seconds=600))["armed"]
+    target.sh(AT_BOOT_NOT_ALL)
+    target.host.restart(hard=True)
+    wait_until_back(target)
+    target.sh(f"mv {GUARD}.away {GUARD}")
+    assert target.sh(SCRIPT) == before
+    assert "not all of it came back at boot" in target.sh(f"{GUARD} status")
+
+
 def test_python_broken_while_armed(target: Target) -> None:
     """Without Python the shell puts everything back."""
     before = target.sh(SCRIPT)
@@ -176,6 +188,11 @@ def test_python_broken_while_the_socket_is_away(target: Target) -> None:
     assert target.sh(UNITS, check=False) == before
 
 
+AT_BOOT_NOT_ALL = f"""
+mv {GUARD} {GUARD}.away
+printf '#!/bin/sh\\n[ "$1" = boot ] && exit 75\\nexec {GUARD}.away "$@"\\n' > {GUARD}
+chmod 755 {GUARD}
+"""
 SMALL = """
 for place in /etc /var/lib/holdfast; do
     cp -a $place /tmp/copy
