@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +19,6 @@ from .starts import PACKAGE, SITE, Witness, edit, edit_host
 from .traffic import serve
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .conftest import Target
 
 pytestmark = pytest.mark.slow
@@ -123,8 +123,9 @@ def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
     """
     draft = tmp_path / "draft"
     command = [
-        str(ROOT / ".venv/bin/ansible-playbook"), "playbooks/import.yml", "-i", f"{used.host.address},", "-u", "root",
-        "--private-key", str(used.inventory.keys["oper"]), "-e", f"to={draft}",
+        str(Path(sys.executable).with_name("ansible-playbook")), "playbooks/import.yml",
+        "-i", f"{used.host.address},", "-u", "root", "--private-key", str(used.inventory.keys["oper"]),
+        "-e", f"to={draft}",
     ]  # fmt: skip
     known = f"-o UserKnownHostsFile={tmp_path}/known_hosts -o StrictHostKeyChecking=accept-new -o IdentitiesOnly=yes"
     environment = {**os.environ, "ANSIBLE_SSH_ARGS": known}
