@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DPKG = """\
+dpkg-query: warning: something is odd
 installed openssl amd64 openssl 3.5.1-1
 installed libssl3t64 amd64 openssl 3.5.1-1
 installed libssl3t64 i386 openssl 3.5.1-1

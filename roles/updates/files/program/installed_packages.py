@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from commands import Problem, must
 
 FORMAT = "${db:Status-Status} ${Package} ${Architecture} ${source:Package} ${Version}\\n"
-GONE = ("not-installed", "config-files")
+# dpkg's words for what is there, whole or not; its warnings begin with none of them.
+THERE = ("installed", "unpacked", "half-installed", "half-configured", "triggers-awaited", "triggers-pending")
 POLICY = re.compile(r"^(\S+):$|^  Candidate: (\S+)$", re.MULTILINE)
 
 
@@ -36,7 +37,7 @@ def native_architecture() -> str:
 def read(text: str, native: str) -> list[Binary]:
     """What is installed, from dpkg-query's answer."""
     lines = [line.split(" ") for line in text.splitlines()]
-    return [Binary(apt_name(line[1], line[2], native), line[3], line[4]) for line in lines if line[0] not in GONE]
+    return [Binary(apt_name(line[1], line[2], native), line[3], line[4]) for line in lines if line[0] in THERE]
 
 
 def installed() -> list[Binary]:
