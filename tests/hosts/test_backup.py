@@ -28,6 +28,7 @@ echo own > own; chown games:mail own; chmod 4750 own; ln -s own link; head -c 30
 chmod 0600 deep/big; mkdir -m 1777 empty; mkdir '/etc/ssh/odd 1'; echo no > '/etc/ssh/odd 1/other'
 """
 LISTED = "cd '{}' && find . -printf '%p %y %m %u %g %T@ %l\\n' | sort; find . -type f -exec sha256sum {{}} + | sort"
+LOCKS = "ls -A /var/backups/holdfast/web1/locks"
 UNIT = "/etc/systemd/system/holdfast-backup.service"
 # The same unit with another program.
 PROBE = f"""
@@ -230,6 +231,25 @@ def test_it_holds_a_lock(target: Target) -> None:
     assert "waiting for another backup, check or restore to end" in waited["said"]
     assert waited["ActiveState"] == "inactive"
     target.sh(f"systemctl --no-block start holdfast-backup-check.service; {taken}")
+
+
+def test_a_killed_run_hinders_none(target: Target) -> None:
+    """What was killed while it held the repository for itself alone, as a prune does, hinders neither of the verbs."""
+    assert start(target)["ActiveState"] == "inactive"
+    check = "holdfast-backup-check.service"
+    target.sh(
+        f"systemctl --no-block start {check}; timeout 30 sh -c 'until {LOCKS} | grep -q .; do :; done'"
+        f" && systemctl kill -s KILL {check}"
+    )
+    target.sh(f"timeout 30 sh -c 'until systemctl is-failed -q {check}; do sleep 0.2; done'")
+    left = target.sh(LOCKS)
+    assert len(left.split()) == 1, "restic was not killed in time"
+
+    restore(target, "/etc/ssh", "/var/restore/locked")
+    target.sh("rm /var/lib/holdfast/backup/repository.json; systemctl start holdfast-backup-init.service")
+    assert target.sh(LOCKS) == left, "what only reads took it away, or left another"
+    assert "snapshot " in target.play(BACKUP).text
+    assert target.sh(LOCKS) == ""
 
 
 def test_the_check_finds_damage(target: Target) -> None:

@@ -35,6 +35,9 @@ UNITS = {
 INCOMPLETE = 3  # restic's exit code when something could not be read
 PARTS = 12  # of the repository's data one is read each week
 SHOWN = 20
+# For what only reads: our own lock keeps our writers away, and what a killed one left in the repository hinders nobody.
+# To ask whether a lock is stale, restic sends a SIGHUP to whatever process has that number by now: not as root.
+UNLOCKED = "--no-lock"
 # ssh's words for a server that is not there, or does not know this host yet: nothing that is declared is wrong.
 AWAY = re.compile(
     r"Permission denied \(|Connection (refused|timed out|reset|closed)|Could not resolve|No route to host|unreachable"
@@ -215,7 +218,7 @@ def make_repository(order: dict[str, Any]) -> None:
     # One refused login, not restic's as well: a server that throttles would refuse the good ones after them too.
     if order["server"] and (words := shut_out()):
         judge(order, words, SSH_FAILED)
-    found = restic(order, "cat", "config")
+    found = restic(order, UNLOCKED, "cat", "config")
     if found.returncode:
         if not MISSING.search(found.stderr) or was_made(order):
             fail(order, found)
@@ -278,6 +281,7 @@ def backup(order: dict[str, Any]) -> None:
     if not was_made(order):
         make_repository(order)
     began = time.monotonic()
+    must(order, "unlock")  # what a killed run left, were it its prune; those in use stay
     done = restic(order, "backup", "--json", "--host", order["host"], "--tag", "holdfast", "--", *order["sources"])
     if done.returncode == INCOMPLETE:
         files = unread(done.stderr)
@@ -300,7 +304,6 @@ def backup(order: dict[str, Any]) -> None:
         f"{record['added']} bytes new, {record['seconds']} s"
     )
     keep = [f"--keep-within-{each}={order['keep'][each]}" for each in ("daily", "weekly", "monthly")]
-    must(order, "unlock")  # what a killed run left; those in use stay
     must(order, "forget", "--host", order["host"], "--tag", "holdfast", "--group-by", "host", "--prune", *keep)
 
 
@@ -384,11 +387,12 @@ def restore(order: dict[str, Any], path: str, to: str, snapshot: str, *, only_li
         raise BackupError("write both `path` and `to` as absolute paths")
     if os.path.lexists(to) and (not os.path.isdir(to) or os.listdir(to)):
         raise BackupError(f"{to} is there and not an empty directory: choose another")
-    chosen = json.loads(must(order, "snapshots", "--json", "--host", order["host"], "--tag", "holdfast", snapshot))
+    which = ["--host", order["host"], "--tag", "holdfast", snapshot]
+    chosen = json.loads(must(order, UNLOCKED, "snapshots", "--json", *which))
     if not chosen:
         raise BackupError(f"the repository has no snapshot {snapshot} of this host")
     found = chosen[-1]
-    lines = must(order, "ls", "--json", "--recursive", found["id"], path).splitlines()
+    lines = must(order, UNLOCKED, "ls", "--json", "--recursive", found["id"], path).splitlines()
     nodes = [node for node in map(json.loads, lines) if node.get("struct_type") == "node" and below(path, node["path"])]
     if not nodes:
         raise BackupError(
@@ -403,7 +407,7 @@ def restore(order: dict[str, Any], path: str, to: str, snapshot: str, *, only_li
     else:
         os.makedirs(to, mode=0o700, exist_ok=True)
         pattern = re.sub(r"([\\*?\[\]])", r"\\\1", path)
-        must(order, "restore", found["id"], "--target", to, "--include", pattern, "--verify")
+        must(order, UNLOCKED, "restore", found["id"], "--target", to, "--include", pattern, "--verify")
         missing = [node["path"] for node in nodes if not os.path.lexists(f"{to}{node['path']}")]
         if missing:
             raise BackupError("these did not come back:\n" + "\n".join(missing[:SHOWN]))
