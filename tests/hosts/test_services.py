@@ -285,6 +285,39 @@ def test_a_removed_service(target: Target, tmp_path: Path) -> None:
         ask(mine)
 
 
+def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Path) -> None:
+    """How they ended is forgotten; one that still runs ends with its schedule, and else runs its course."""
+    mine = own(target, tmp_path)
+    folder = tmp_path / "notes"
+    shutil.copytree(SAMPLE, folder)
+    schedules = [
+        {"name": name, "exec": command, "at": "yearly"}
+        for name, command in (
+            ("kept-failed", "/bin/false"),
+            ("kept-running", "/bin/sleep 900"),
+            ("removed-failed", "/bin/false"),
+            ("removed-running", "/bin/sleep 901"),
+        )
+    ]
+    notes = {**declared(mine, "notes"), "release": {"path": str(folder)}}
+    declare(mine, {**notes, "schedule": schedules})
+    mine.play(SITE)
+    old = instance(mine, "notes-web").partition("@")[2]
+    for schedule in schedules:
+        mine.sh(f"systemctl start --no-block notes-{schedule['name']}@{old}")
+    failed = "systemctl list-units --failed --plain --no-legend 'notes-*'"
+    under_way = f"[ $({failed} | wc -l) = 2 ] && pgrep -fx '/bin/sleep 901'"
+    mine.sh(f"for i in $(seq 100); do {under_way} && exit 0; sleep 0.2; done; exit 1")
+
+    with (folder / "serve").open("a") as handle:
+        handle.write("# another\n")
+    declare(mine, {**notes, "schedule": schedules[:2]})
+    mine.play(SITE)
+    assert instance(mine, "notes-web").partition("@")[2] != old
+    assert mine.sh(failed) == ""
+    assert mine.sh("pgrep -afx '/bin/sleep 90[01]' | cut -d ' ' -f 2-").splitlines() == ["/bin/sleep 900"]
+
+
 def test_what_fails_is_seen(target: Target, tmp_path: Path) -> None:
     """A restart loop and a failed schedule: each is told of."""
     release = instance(target, "notes-web").partition("@")[2]

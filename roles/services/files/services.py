@@ -200,6 +200,15 @@ class Service:
             found |= instances(f"{self.name}-{schedule}", "timer")
         return found
 
+    def old_jobs(self) -> set[str]:
+        """Jobs of schedules that are declared no more, and those of other releases that have ended, well or not."""
+        found: set[str] = set()
+        for schedule in self.record["schedules"]:
+            jobs = instances(f"{self.name}-{schedule}", "service")
+            declared = schedule in self.plan["schedules"]
+            found |= {job for job in jobs - {self.unit(schedule)} if not runs(job)} if declared else jobs
+        return found
+
     def note(self) -> None:
         """Record what is about to be started, so that a later run can end it even when this one is killed."""
         parts = {part["role"] for part in self.plan["parts"]} | set(self.record.get("parts", []))
@@ -288,6 +297,7 @@ class Service:
                 if wrong := systemctl("restart", timer):
                     raise NotUpError(wrong)
         end(self.there() - self.parts - self.timers)
+        end(self.old_jobs())
         releases = [one for one in self.record.get("releases", []) if one != self.release]
         releases += [self.release] if self.release else []
         kept = releases[-(keep + 1) :]
