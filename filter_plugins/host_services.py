@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,10 +14,10 @@ def literal(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def word(name: str, value: str) -> str:
-    """Return an assignment as one quoted word of a unit file."""
-    quoted = f"{name}={literal(value)}".replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{quoted}"'
+def assignment(name: str, value: str) -> str:
+    """Return a line of an EnvironmentFile, in which a percent sign is one and a backslash guards four characters."""
+    guarded = re.sub(r'([\\"$`])', r"\\\1", value)
+    return f'{name}="{guarded}"'
 
 
 def command(service: str, release: str, text: str) -> str:
@@ -30,7 +31,8 @@ def host_services(cat: Any, host: str, releases: Mapping[str, Any] | None = None
 
     releases: {name: {id, path}} of those that have a release; the parts and schedules of others are left out.
     Each: {name, release, source, memory, tasks, cpu, env, secrets, needs, parts: [{role, exec, port, health}],
-    schedules: [{name, exec, at}]}. `exec` and `env` are in the spelling of unit files, %i being the release.
+    schedules: [{name, exec, at}]}. `exec` is in the spelling of unit files, %i being the release, `env` in that of an
+    EnvironmentFile.
     """
     found = []
     for service in cat["services"]:
@@ -48,7 +50,7 @@ def host_services(cat: Any, host: str, releases: Mapping[str, Any] | None = None
                 "memory": own.get("memory") or service["memory"],
                 "tasks": service["tasks"],
                 "cpu": service["cpu"],
-                "env": [word(key, text) for key, text in sorted(service["env"].items())],
+                "env": [assignment(key, text) for key, text in sorted(service["env"].items())],
                 "secrets": sorted(service["secrets"]),
                 "needs": service["needs"],
                 "parts": [

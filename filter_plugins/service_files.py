@@ -23,7 +23,7 @@ def plan(service: Mapping[str, Any]) -> str:
 
 
 def service_files(services: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the plans, secrets and units of `services`, as the filter host_services returns them.
+    """Return the plans, environments, secrets and units of `services`, as the filter host_services returns them.
 
     A service without a release has no units.
     """
@@ -47,6 +47,10 @@ def service_files(services: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
                     {"path": path, "template": f"schedule.{kind}.j2", "vars": {"service": service, "item": item}}
                 )
         if service["release"]:
+            # Not in the units, which every account can read.
+            environment = "".join(f"{line}\n" for line in service["env"])
+            path = f"/etc/holdfast/services/{name}.env"
+            files.append({"path": path, "content": environment, "mode": "0600"})
             path = f"{UNITS}/{name}-run@.service"
             files.append({"path": path, "template": "run.service.j2", "vars": {"service": service}})
     return files

@@ -56,7 +56,14 @@ def test_places_have_their_modes(target: Target) -> None:
             f"/srv/{name}": (ROOT, own["gid"], 0o750),
             f"/srv/{name}/releases": (ROOT, own["gid"], 0o750),
             f"/srv/{name}/shared": (own["uid"], own["gid"], 0o750),
-            **({f"/run/{name}": (own["uid"], web, 0o2710)} if service["release"] else {}),
+            **(
+                {
+                    f"/run/{name}": (own["uid"], web, 0o2710),
+                    f"/etc/holdfast/services/{name}.env": (ROOT, ROOT, 0o600),
+                }
+                if service["release"]
+                else {}
+            ),
             **{f"/etc/holdfast/secrets/{name}/{secret}": (ROOT, ROOT, 0o600) for secret in service["secrets"]},
         }
         for path, (uid, gid, mode) in wanted.items():
@@ -65,7 +72,7 @@ def test_places_have_their_modes(target: Target) -> None:
                 problems.append(f"{path} is not there")
             elif (found["uid"], found["gid"], found["mode"]) != (uid, gid, mode):
                 problems.append(f"{path}: {found['uid']}:{found['gid']} {found['mode']:o}, not {uid}:{gid} {mode:o}")
-    empty(problems, "places of services (systemd-tmpfiles --create mends modes)")
+    empty(problems, "places of services (systemd-tmpfiles --create, or the next run, mends modes)")
 
 
 def test_nobody_reads_anothers(target: Target) -> None:

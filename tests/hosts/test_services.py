@@ -51,6 +51,8 @@ def declare(target: Target, *services: dict[str, Any]) -> None:
 
 
 TOKEN = {"token": "bitter-almond"}
+# What some reader of quotes on its way would take for its own.
+ODD = r""" a "b" 'c' \\ \n $HOME ${HOME} `id` 100% %i %% # d; e=f""" + "\t\\"
 
 
 def declared(target: Target, name: str) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
     """Neither as its user nor in its sandbox does one reach what is another's; each reaches its own."""
     mine = own(target, tmp_path)
     notes = declared(mine, "notes")
-    declare(mine, notes, shop(tmp_path / "shop", env={"GREETING": 'a "b" 100%'}))
+    declare(mine, {**notes, "env": {"COLOUR": "vermilion"}}, shop(tmp_path / "shop", env={"GREETING": ODD}))
     mine.environment["HOLDFAST_CALLS_FILE"] = str(tmp_path / "calls")
     mine.environment["ANSIBLE_CALLBACKS_ENABLED"] = "remote_calls"
     told = mine.play(SITE, "--check", "--diff")
@@ -141,30 +143,39 @@ def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
         "code": f"cat {mine.sh('ls -d /srv/notes/releases/*').strip()}/serve",
         "credential": f"cat /run/credentials/{web}/token",
         "socket": f"python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"/run/notes/{socket}\")'",
-        "environment": f"tr '\\0' ' ' < /proc/{pid}/environ",
+        "environment": f"grep -z vermilion /proc/{pid}/environ",
+        "declared environment": "grep vermilion /etc/holdfast/services/notes.env",
     }
     for what, command in read.items():
         # Not even its own user reads the environment from outside of its user namespace.
-        owner = "root" if what == "environment" else "notes"
+        owner = "root" if "environment" in what else "notes"
         assert mine.sh(f"runuser -u {owner} -- sh -c {json.dumps(command)} >/dev/null && echo yes").strip() == "yes"
         refused = mine.sh(f"runuser -u shop -- sh -c {json.dumps(command)} 2>&1 || true")
         assert "Permission denied" in refused or "PermissionError" in refused, f"{what}: {refused}"
     assert "Permission denied" in mine.sh("runuser -u notes -- cat /etc/holdfast/secrets/notes/token 2>&1 || true")
+    ask_systemd = f"systemctl show {web}; systemctl cat {web}"
+    told_to_all = mine.sh(f"runuser -u shop -- sh -c '{ask_systemd}; cat /etc/systemd/system/* 2>/dev/null; true'")
+    assert f"Id={web}" in told_to_all
+    assert "vermilion" not in told_to_all
 
     # In the sandbox there is nothing of others to be refused; its own is there.
     seen = one_off(
         mine,
         "shop",
-        "ls -A /srv /home /etc/holdfast /root 2>&1; ls -d /proc/[0-9]* | wc -l; id -un; echo $GREETING; "
-        "wc -c < $CREDENTIALS_DIRECTORY/token; touch $HOME/mine && echo kept; touch ./x 2>&1; touch /etc/x 2>&1; "
+        "ls -A /srv /home /etc/holdfast /root 2>&1; ls -d /proc/[0-9]* | wc -l; id -un; "
+        'printf %s "$GREETING" > $HOME/mine; '
+        "wc -c < $CREDENTIALS_DIRECTORY/token; test -s $HOME/mine && echo kept; touch ./x 2>&1; touch /etc/x 2>&1; "
         "cat /srv/notes/shared/letter 2>&1; ls /proc/" + pid + " 2>&1; exit 0",
     )
-    for line in ('a "b" 100%', "kept", "shop", str(len(TOKEN["token"]))):
-        assert line in seen.replace("\\", ""), f"{line}:\n{seen}"
+    for line in ("kept", "shop", str(len(TOKEN["token"]))):
+        assert line in seen, f"{line}:\n{seen}"
     assert seen.count("Read-only file system") >= 2, seen
     assert "private" not in seen
     assert seen.count("No such file or directory") >= 2, seen
     assert mine.sh("ls /srv/shop/shared").strip() == "mine"
+    assert mine.sh("cat /srv/shop/shared/mine") == ODD
+    shop_pid = mine.sh(f"systemctl show -P MainPID {instance(mine, 'shop-web')}").strip()
+    assert mine.sh(f"grep -z ^GREETING= /proc/{shop_pid}/environ").rstrip("\0") == f"GREETING={ODD}"
 
     failed = one_off(mine, "shop", "echo so far; exit 7", expect=2)
     assert "so far" in failed
@@ -172,6 +183,14 @@ def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
     record = mine.sh("journalctl -t holdfast-run -o cat")
     assert "shop: oper runs: echo so far; exit 7" in record
     assert "the command of oper ended with 7" in record
+
+    # What has another environment is started again, and nothing else.
+    began = since(mine, web)
+    declare(mine, {**notes, "env": {"COLOUR": "vermilion"}}, shop(tmp_path / "shop", env={"GREETING": "good day"}))
+    mine.play(SITE)
+    shop_pid = mine.sh(f"systemctl show -P MainPID {instance(mine, 'shop-web')}").strip()
+    assert mine.sh(f"grep -z ^GREETING= /proc/{shop_pid}/environ").rstrip("\0") == "GREETING=good day"
+    assert since(mine, web) == began
 
 
 def not_up(run: Run, name: str) -> str:
@@ -191,7 +210,10 @@ def test_a_change_of_release(target: Target, tmp_path: Path) -> None:
     declare(mine, {**notes, "schedule": [*notes["schedule"], tock]}, shop(tmp_path / "shop"))
     mine.play(SITE)
     before, old_shop = instance(mine, "notes-web"), instance(mine, "shop-web")
-    files = "cd / && sha256sum etc/systemd/system/notes-* etc/holdfast/secrets/notes/token; stat -c %a srv/notes/shared"
+    files = (
+        "cd /etc && sha256sum systemd/system/notes-* holdfast/secrets/notes/token holdfast/services/notes.env;"
+        " stat -c %a /srv/notes/shared"
+    )
     as_it_was, started = mine.sh(files), since(mine, before)
 
     # Of three one cannot start any more, one never could, and one has a good new release.

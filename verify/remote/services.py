@@ -110,7 +110,8 @@ def belongings(service: dict[str, Any], state: dict[str, dict[str, str]]) -> lis
     """What of a service nobody else may read: its files, sockets, credentials, and the environment of its processes."""
     name = service["name"]
     paths = [f"/srv/{name}", f"/srv/{name}/shared", f"/run/{name}", f"/etc/holdfast/secrets/{name}"]
-    paths += [f"/srv/{name}/releases/{service['release']}"] if service["release"] else []
+    if service["release"]:
+        paths += [f"/srv/{name}/releases/{service['release']}", f"/etc/holdfast/services/{name}.env"]
     paths += [f"/etc/holdfast/secrets/{name}/{secret}" for secret in service["secrets"]]
     for role in service["parts"]:
         unit = f"{name}-{role}@{service['release']}.service"
@@ -147,6 +148,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
             f"/srv/{one['name']}/releases",
             f"/srv/{one['name']}/shared",
             f"/run/{one['name']}",
+            f"/etc/holdfast/services/{one['name']}.env",
             *(f"/etc/holdfast/secrets/{one['name']}/{secret}" for secret in one["secrets"]),
         )
     }

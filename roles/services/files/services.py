@@ -158,12 +158,18 @@ def drop(paths: set[str]) -> None:
         systemctl("daemon-reload")
 
 
+def environment(name: str) -> str:
+    """Path of the declared environment of a service; systemd reads it, as root."""
+    return f"{PLANS}/{name}.env"
+
+
 def files_of(name: str, plan: dict[str, Any]) -> list[str]:
-    """Paths of the units and secrets of a service."""
+    """Paths of the units, the environment and the secrets of a service."""
     units = [f"{name}-{part['role']}@.service" for part in plan["parts"]]
     units += [f"{name}-{schedule}@.{kind}" for schedule in plan["schedules"] for kind in ("service", "timer")]
     units += [f"{name}-run@.service"] if plan["release"] else []
-    return [f"{UNITS}/{unit}" for unit in units] + [f"{SECRETS}/{name}/{secret}" for secret in plan["secrets"]]
+    files = [f"{UNITS}/{unit}" for unit in units] + [f"{SECRETS}/{name}/{secret}" for secret in plan["secrets"]]
+    return files + ([environment(name)] if plan["release"] else [])
 
 
 class Service:
@@ -219,13 +225,13 @@ class Service:
         write(f"{RECORDS}/{self.name}.json", self.record)
 
     def is_current(self, part: str, kind: str = "service") -> bool:
-        """Whether the declared instance runs, and was started after its unit and its secrets were last changed."""
+        """Whether the declared instance runs, and was started after all that it is made of was last changed."""
         state = show(self.unit(part, kind))
         if state["ActiveState"] != "active":
             return False
         key = "ExecMainStartTimestampMonotonic" if kind == "service" else "ActiveEnterTimestampMonotonic"
         started = time.time() - time.monotonic() + int(state[key]) / 1e6
-        files = [f"{UNITS}/{self.name}-{part}@.{kind}"]
+        files = [f"{UNITS}/{self.name}-{part}@.{kind}", environment(self.name)]
         files += [f"{SECRETS}/{self.name}/{secret}" for secret in self.plan["secrets"]]
         return all(os.stat(path).st_mtime <= started for path in files)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SERVICE: dict[str, Any] = {
     "name": "blog",
-    "env": ['"A=b c"'],
+    "env": ['A="b c"'],
     "secrets": ["key"],
     "needs": [{"directive": "MemoryDenyWriteExecute=no", "reason": "its JIT"}],
     "memory": "128M",
@@ -36,6 +36,13 @@ def test_a_need_stands_last_and_with_its_reason() -> None:
     assert "Environment=PORT=8001" in render(
         "services", "part.service.j2", service=SERVICE, part={**PART, "port": 8001}
     )
+
+
+@pytest.mark.parametrize("name", ["part", "schedule", "run"])
+def test_the_environment_is_not_in_the_unit(name: str) -> None:
+    text = render("services", f"{name}.service.j2", service=SERVICE, part=PART, item=ITEM)
+    assert "EnvironmentFile=/etc/holdfast/services/blog.env" in statements(text)
+    assert "b c" not in text
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="judged by systemd, which is not on this machine")

@@ -18,7 +18,7 @@ RUNNING: dict[str, Any] = {
     "release": {"path": "dist"},
     "run": {"web": {"exec": "bin/serve --at 100%", "health": {"path": "/healthz"}}, "job": {"exec": "/usr/bin/job"}},
     "schedule": [{"name": "clean", "exec": "bin/clean", "at": "daily"}],
-    "env": {"GREETING": 'say "50%" \\ more'},
+    "env": {"GREETING": 'say "50%" \\ more, $HOME or `x` # no end'},
     "secrets": ["key"],
     "needs": [{"directive": "MemoryDenyWriteExecute=no", "reason": "its JIT"}],
     "overrides": {"web2": {"memory": "64M"}},
@@ -44,15 +44,23 @@ def mistakes(raw: Any) -> list[tuple[str, str, str]]:
     return [(item["entry"], item["key"], item["fix"]) for item in found]
 
 
-def test_commands_and_environment_are_spelled_for_systemd(running: dict[str, Any]) -> None:
+def test_commands_are_spelled_for_systemd(running: dict[str, Any]) -> None:
     (blog,) = of(running)
     assert [part["exec"] for part in blog["parts"]] == [
         "/usr/bin/job",
         "/srv/blog/releases/%i/bin/serve --at 100%%",
     ]
-    assert blog["env"] == ['"GREETING=say \\"50%%\\" \\\\ more"']
     assert blog["memory"] == "512M"
     assert of(running, "web2")[0]["memory"] == "64M"
+
+
+def test_the_environment_is_roots_alone_and_literal(running: dict[str, Any]) -> None:
+    (found,) = [one for one in FILTERS["service_files"](of(running)) if one["path"].endswith(".env")]
+    assert found == {
+        "path": "/etc/holdfast/services/blog.env",
+        "content": 'GREETING="say \\"50%\\" \\\\ more, \\$HOME or \\`x\\` # no end"\n',
+        "mode": "0600",
+    }
 
 
 def test_a_service_without_a_release_has_an_account_and_no_units(raw: dict[str, Any]) -> None:
@@ -67,6 +75,7 @@ def test_files_and_units_of_a_running_service(running: dict[str, Any]) -> None:
     units = "/etc/systemd/system/blog-"
     assert set(files) == {
         "/etc/holdfast/services/blog.json",
+        "/etc/holdfast/services/blog.env",
         "/etc/holdfast/secrets/blog/key",
         *(f"{units}{name}@.service" for name in ("web", "job", "clean", "run")),
         f"{units}clean@.timer",
@@ -119,6 +128,8 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
         "run.b",
         "service blog has",
     ),
+    (set_blog(env={"A": "b\rc"}), "service blog", "env.A", "without control characters"),
+    (set_blog(env={"A": "b\n"}), "service blog", "env.A", "without control characters"),
     (set_blog(secrets=["absent"]), "service blog", "secrets.absent", "vault.services.blog.absent"),
     (set_blog(secrets=["pin"]), "service blog", "secrets.pin", "as text"),
     (set_blog(secrets=["none"]), "service blog", "secrets.none", "as text"),
