@@ -44,6 +44,8 @@ if [ -r /etc/os-release ]; then . /etc/os-release; echo "os_id=$ID"; echo "os_ve
 echo "os_codename=$VERSION_CODENAME"; echo "os_name=$PRETTY_NAME"; fi
 [ -x /usr/bin/python3 ] && echo python=yes
 [ -e /etc/ssh/sshd_config.d/00-holdfast.conf ] && echo managed=yes
+if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] &&
+! systemd-detect-virt --quiet --container 2>/dev/null; then echo apparmor=yes; fi
 if [ -n "$P" ] && command -v dpkg-query >/dev/null; then
 dpkg-query -W -f 'package=${Package} ${db:Status-Abbrev}\n' $P 2>/dev/null; fi
 { command -v dockerd || [ -S /run/docker.sock ]; } >/dev/null && echo docker=yes
@@ -101,6 +103,7 @@ def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
         "python": found.get("python") == "yes",
         "managed": found.get("managed") == "yes",
         "packages_missing": [name for name in packages if name not in installed],
+        "apparmor": found.get("apparmor") == "yes",
         "docker": found.get("docker") == "yes",
         "wireguard": found.get("wireguard") == "yes",
         "sudo": found.get("sudo", "root"),

@@ -84,6 +84,7 @@ clock:
   description: A sentence on the host's clock where it differs from this machine's by over five minutes, else empty.
   type: str
   returned: success
+apparmor: {description: Whether the host has a kernel of its own with AppArmor in it., type: bool, returned: success}
 docker: {description: Whether a Docker engine is installed., type: bool, returned: success}
 wireguard: {description: Whether WireGuard is installed or in use., type: bool, returned: success}
 sudo: {description: "How root is reached: root, free (no password) or given (with the given password).", type: str,

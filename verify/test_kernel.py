@@ -55,6 +55,17 @@ def test_unused_modules(target: Target) -> None:
     empty(problems, "modules that nobody uses")
 
 
+def test_apparmor(target: Target) -> None:
+    """AppArmor holds programs to their profiles, now and after the next start."""
+    ground = target.inside()["ground"]
+    if ground["container"]:
+        not_applicable("this host is a container: AppArmor is its kernel's, which is another's")
+    enabled, profiles, unit = ground["apparmor"]
+    assert enabled == "Y", "the kernel runs without AppArmor: take apparmor=0 or security= off its command line; reboot"
+    assert profiles, "no profile is loaded: run `systemctl reload-or-restart apparmor.service`"
+    assert unit == "enabled", f"apparmor.service is {unit or 'missing'}: the next run mends that"
+
+
 def test_audit(target: Target) -> None:
     """The kernel notes who logs in, who changes accounts and rights, and who touches what keeps the host as it is."""
     ground = target.inside()["ground"]

@@ -1,4 +1,4 @@
-"""What a container refuses, now and after a boot: kernel settings, modules, audit, mount options, swap, the clock."""
+"""What a container refuses, now and after a boot: kernel settings, modules, AppArmor, audit, mounts, swap, clock."""
 
 from __future__ import annotations
 
@@ -39,6 +39,9 @@ def holds(target: Target) -> None:
     name, megabytes = target.sh("swapon --show=NAME,SIZE --bytes --noheadings").split()
     assert name == "/var/lib/holdfast/swapfile"
     assert 128 <= int(megabytes) // 2**20 + 1 <= 1024
+    assert target.sh("cat /sys/module/apparmor/parameters/enabled").strip() == "Y"
+    assert target.sh("systemctl is-enabled apparmor").strip() == "enabled"
+    assert target.sh("cat /sys/kernel/security/apparmor/profiles") != ""
     assert target.sh("systemctl --failed --no-legend --plain") == ""
 
 
@@ -58,6 +61,7 @@ def test_ground(target: Target) -> None:
         target.host.restart()
         wait_until_synchronized(target)
     holds(target)
+    assert target.sh("systemctl is-active apparmor").strip() == "active"
     assert "ordering cycle" not in target.sh("journalctl -b --no-pager -o cat _PID=1")
     assert (
         target.sh("auditctl -l | grep -c identity").strip()

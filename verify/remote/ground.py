@@ -101,6 +101,11 @@ def ground(params: dict[str, Any]) -> dict[str, Any]:
         "kernel_configured": configured("sysctl.d"),
         "modules": [line.split()[0] for line in read("/proc/modules").splitlines()],
         "modprobe": "\n".join(read(path) for path in sorted(glob.glob("/etc/modprobe.d/*.conf"))),
+        "apparmor": [
+            read("/sys/module/apparmor/parameters/enabled").strip(),
+            read("/sys/kernel/security/apparmor/profiles").strip(),
+            run(["systemctl", "is-enabled", "apparmor.service"])[1].strip(),
+        ],
         "audit": [run(["auditctl", "-s"])[1], run(["auditctl", "-l"])[1]],
         "journal": journal(),
         "clock_synchronized": run(["timedatectl", "show", "-p", "NTPSynchronized", "--value"])[1].strip() == "yes",

@@ -161,6 +161,8 @@ def test_probe_output_of_a_bare_host() -> None:
     text = "uid=5\nprobe=holdfast\nuid=1000\nconnection=192.0.2.9 1 192.0.2.1 22\nos_id=ubuntu\nsudo=asks\n"
     found = contact.parse_probe(text + "package=sudo ii \npackage=nftables rc \n", ["sudo", "nftables"])
     assert (found["uid"], found["python"], found["docker"], found["sudo"]) == (1000, False, False, "asks")
+    assert not found["apparmor"]
+    assert contact.parse_probe("probe=holdfast\napparmor=yes\n", [])["apparmor"]
     assert found["packages_missing"] == ["nftables"]
     with pytest.raises(ValueError, match="did not run"):
         contact.parse_probe("This account is not available.", [])
