@@ -248,8 +248,7 @@ def test_a_killed_run_hinders_none(target: Target) -> None:
     restore(target, "/etc/ssh", "/var/restore/locked")
     target.sh("rm /var/lib/holdfast/backup/repository.json; systemctl start holdfast-backup-init.service")
     assert target.sh(LOCKS) == left, "what only reads took it away, or left another"
-    target.play(BACKUP)
-    assert snapshots(target) == 2
+    assert "snapshot " in target.play(BACKUP).text
     assert target.sh(LOCKS) == ""
 
 
