@@ -1,0 +1,80 @@
+"""Somebody who is logged in leaves: removed from the people, or on the day after the last one."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .conftest import HOST, Target
+from .starts import SITE, edit, edit_person, own
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CRONTAB = "/var/spool/cron/crontabs/bob"
+BEHIND = f"""
+su bob -c 'echo mine > ~/notes'
+mkdir -p {CRONTAB.rpartition("/")[0]}
+echo '* * * * * true' > {CRONTAB}
+"""
+# A folder of the container's image cannot be renamed on its overlay, one that was made since can.
+OWN_HOME = "cp -a /home/bob /home/anew; rm -r /home/bob; mv /home/anew /home/bob"
+
+
+@contextmanager
+def session(target: Target, user: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A session over SSH in which something runs; it would last longer than any run."""
+    process = subprocess.Popen(
+        [
+            "ssh", "-F", "none", "-i", str(target.inventory.keys[user]), "-o", "IdentitiesOnly=yes", "-o",
+            "BatchMode=yes", "-o", f"UserKnownHostsFile={target.inventory.path}/known_hosts/{HOST}", "-o",
+            f"HostKeyAlias={HOST}", f"{user}@{target.host.address}", "sleep 900",
+        ],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 15 * target.patience
+        while not target.sh(f"pgrep -u {user} -x sleep", check=False):
+            assert time.monotonic() < end, f"{user} has no session"
+            time.sleep(0.2)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_removed_person(target: Target, tmp_path: Path) -> None:
+    """No session, no login, no account and no crontab are left; what was at home is kept for root."""
+    mine = own(target, tmp_path)
+    uid = mine.sh(f"{OWN_HOME}\n{BEHIND}\nid -u bob").strip()
+    with session(mine, "bob") as stays:
+
+        def remove(data: Any) -> None:
+            data["people"] = [person for person in data["people"] if person["name"] != "bob"]
+
+        edit(mine, "group_vars/all/people.yml", remove)
+        mine.play(SITE)
+        assert stays.wait(timeout=10) != 0, "the removed person kept a session"
+    assert mine.ssh("bob", "true") == 255
+    assert mine.sh(f"getent passwd bob; pgrep -u {uid}; ls {CRONTAB} /home/bob 2>/dev/null", check=False) == ""
+    assert mine.sh("cd /home/bob.closed-*; cat notes; stat -c '%U %a' .").split() == ["mine", "root", "700"]
+    assert mine.play(SITE).changed == 0
+
+
+def test_person_whose_last_day_is_over(target: Target, tmp_path: Path) -> None:
+    """The session that was still open ends and no other begins; the account stays, closed, to be extended."""
+    mine = own(target, tmp_path)
+    mine.sh(BEHIND)
+    yesterday = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=1)
+    with session(mine, "bob") as stays:
+        edit_person(mine, "bob", until=yesterday.isoformat())
+        mine.play(SITE)
+        assert stays.wait(timeout=10) != 0, "the person kept a session past the last day"
+    assert mine.ssh("bob", "true") == 255
+    assert mine.sh("pgrep -u bob", check=False) == ""
+    assert mine.sh("cat /home/bob/notes").strip() == "mine"
+    assert mine.play(SITE).changed == 0
