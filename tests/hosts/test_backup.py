@@ -233,6 +233,7 @@ def test_it_holds_a_lock(target: Target) -> None:
     target.sh(f"systemctl --no-block start holdfast-backup-check.service; {taken}")
 
 
+@pytest.mark.full
 def test_a_killed_run_hinders_none(target: Target) -> None:
     """What was killed while it held the repository for itself alone, as a prune does, hinders neither of the verbs."""
     assert start(target)["ActiveState"] == "inactive"

@@ -8,6 +8,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from .conftest import HOST, Target
 from .starts import SITE, edit, edit_person, own
 
@@ -65,6 +67,7 @@ def test_removed_person(target: Target, tmp_path: Path) -> None:
     assert mine.play(SITE).changed == 0
 
 
+@pytest.mark.full
 def test_person_whose_last_day_is_over(target: Target, tmp_path: Path) -> None:
     """The session that was still open ends and no other begins; the account stays, closed, to be extended."""
     mine = own(target, tmp_path)

@@ -307,6 +307,7 @@ def test_a_removed_service(target: Target, tmp_path: Path) -> None:
         ask(mine)
 
 
+@pytest.mark.full
 def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Path) -> None:
     """How they ended is forgotten; one that still runs ends with its schedule, and else runs its course."""
     mine = own(target, tmp_path)

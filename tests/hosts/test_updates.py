@@ -267,6 +267,7 @@ def test_patch_by_the_name_of_an_advisory(host: Target) -> None:
     assert "apt knows no package and no source of the name 'sample-sorce'; did you mean sample-source?" in mistyped.text
 
 
+@pytest.mark.full
 def test_patch_beside_others(host: Target) -> None:
     """Apt at work is waited for, and named when it never ends; what had failed before blocks no patch."""
     host.sh("mkdir -p /var/lib/apt/periodic; touch -d '5 days ago' /var/lib/apt/periodic/upgrade-stamp")
