@@ -95,21 +95,25 @@ class Target:
         """Run a shell script on the host's console as root, past SSH."""
         return self.host.exec(["sh", "-c", script], check=check).stdout
 
+    def ssh_argv(
+        self, user: str, command: str, *, port: int = 22, key: str | None = None, seconds: int = 5
+    ) -> list[str]:
+        """The argument list of a login from outside over a connection of its own."""
+        return [
+            "ssh", "-F", "none", "-i", str(self.inventory.keys[key or user]),
+            "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+            "-o", f"UserKnownHostsFile={self.inventory.path}/known_hosts/{HOST}", "-o", f"HostKeyAlias={HOST}",
+            "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={seconds}", "-p", str(port),
+            f"{user}@{self.host.address}", command,
+        ]  # fmt: skip
+
     def ssh(
         self, user: str, command: str = "sudo -n true", *, port: int = 22, key: str | None = None, seconds: int = 5
     ) -> int:
         """Log in from outside over a connection of its own; return ssh's exit code."""
         seconds *= self.patience
-        done = subprocess.run(
-            [
-                "ssh", "-F", "none", "-i", str(self.inventory.keys[key or user]),
-                "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
-                "-o", f"UserKnownHostsFile={self.inventory.path}/known_hosts/{HOST}", "-o", f"HostKeyAlias={HOST}",
-                "-o", "StrictHostKeyChecking=yes", "-o", f"ConnectTimeout={seconds}", "-p", str(port),
-                f"{user}@{self.host.address}", command,
-            ],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds + 30, check=False,
-        )  # fmt: skip
+        argv = self.ssh_argv(user, command, port=port, key=key, seconds=seconds)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds + 30, check=False)
         return done.returncode
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from .orders import GUARD, file, give, lockout
 from .starts import OVER_TO_THE_SOCKET, UNITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .conftest import Target
@@ -130,16 +132,23 @@ def test_restarted_while_armed(target: Target, hard: bool) -> None:
     assert "the host went down" in target.sh("cat /var/lib/holdfast/guard/log")
 
 
+@contextmanager
+def without_python(target: Target) -> Iterator[None]:
+    """Python is broken on the host meanwhile."""
+    target.sh("mv /usr/bin/python3 /usr/bin/python3.away")
+    try:
+        yield
+    finally:
+        target.sh("mv /usr/bin/python3.away /usr/bin/python3")
+
+
 def test_restarted_while_python_is_broken(target: Target) -> None:
     """The boot waits for no sshd that waits for the boot: the shell puts back, and the host comes up."""
     before = target.sh(SCRIPT)
     assert give(target, lockout(seconds=600))["armed"]
-    target.sh("mv /usr/bin/python3 /usr/bin/python3.away")
-    try:
+    with without_python(target):
         target.host.restart(hard=True)
         wait_until_back(target)
-    finally:
-        target.sh("mv /usr/bin/python3.away /usr/bin/python3")
     assert target.sh(SCRIPT) == before
     assert "the shell put the commit back" in target.sh(f"{GUARD} status")
 
@@ -160,11 +169,8 @@ def test_python_broken_while_armed(target: Target) -> None:
     """Without Python the shell puts everything back."""
     before = target.sh(SCRIPT)
     assert give(target, lockout())["armed"]
-    target.sh("mv /usr/bin/python3 /usr/bin/python3.away")
-    try:
+    with without_python(target):
         wait_until_back(target)
-    finally:
-        target.sh("mv /usr/bin/python3.away /usr/bin/python3")
     assert target.sh(SCRIPT) == before
     assert "the shell put the commit back" in target.sh(f"{GUARD} status")
 
@@ -179,11 +185,8 @@ def test_python_broken_while_the_socket_is_away(target: Target) -> None:
         {"name": "ssh.service", "enabled": True, "active": True},
     ]
     assert give(target, lockout(units=handed))["armed"]
-    target.sh("mv /usr/bin/python3 /usr/bin/python3.away")
-    try:
+    with without_python(target):
         wait_until_back(target)
-    finally:
-        target.sh("mv /usr/bin/python3.away /usr/bin/python3")
     assert "the shell put the commit back" in target.sh(f"{GUARD} status")
     assert target.sh(UNITS, check=False) == before
 

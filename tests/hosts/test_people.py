@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import HOST, Target
 from .starts import SITE, edit, edit_person, own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from .conftest import Target
 
 CRONTAB = "/var/spool/cron/crontabs/bob"
 BEHIND = f"""
@@ -31,11 +32,7 @@ OWN_HOME = "cp -a /home/bob /home/anew; rm -r /home/bob; mv /home/anew /home/bob
 def session(target: Target, user: str) -> Iterator[subprocess.Popen[bytes]]:
     """A session over SSH in which something runs; it would last longer than any run."""
     process = subprocess.Popen(
-        [
-            "ssh", "-F", "none", "-i", str(target.inventory.keys[user]), "-o", "IdentitiesOnly=yes", "-o",
-            "BatchMode=yes", "-o", f"UserKnownHostsFile={target.inventory.path}/known_hosts/{HOST}", "-o",
-            f"HostKeyAlias={HOST}", f"{user}@{target.host.address}", "sleep 900",
-        ],
+        target.ssh_argv(user, "sleep 900"),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -86,17 +86,22 @@ def _until(seconds: float, attempt: Callable[[], tuple[list[int], str]], left_un
 
 
 @contextlib.contextmanager
-def held(seconds: float, *, apt: bool) -> Iterator[None]:
-    """Hold every lock; wait for them as long as given.
-
-    Raises Problem: somebody was in the way all the time.
-    """
-    taken = _until(seconds, lambda: _take_all(apt=apt), "nothing was restarted")
+def _holding(seconds: float, attempt: Callable[[], tuple[list[int], str]], left_undone: str) -> Iterator[None]:
+    """Hold what an attempt takes; wait for it as long as given."""
+    taken = _until(seconds, attempt, left_undone)
     try:
         yield
     finally:
         for handle in taken:
             os.close(handle)
+
+
+def held(seconds: float, *, apt: bool) -> contextlib.AbstractContextManager[None]:
+    """Hold every lock; wait for them as long as given.
+
+    Raises Problem: somebody was in the way all the time.
+    """
+    return _holding(seconds, lambda: _take_all(apt=apt), "nothing was restarted")
 
 
 def _take_daily() -> tuple[list[int], str]:
@@ -106,15 +111,9 @@ def _take_daily() -> tuple[list[int], str]:
     return ([], DAILY) if handle is None else ([handle], "")
 
 
-@contextlib.contextmanager
-def no_daily_job(seconds: float) -> Iterator[None]:
+def no_daily_job(seconds: float) -> contextlib.AbstractContextManager[None]:
     """Wait for the host's own job as long as given, and let it wait meanwhile."""
-    taken = _until(seconds, _take_daily, "apt was not used")
-    try:
-        yield
-    finally:
-        for handle in taken:
-            os.close(handle)
+    return _holding(seconds, _take_daily, "apt was not used")
 
 
 def holder(path: str) -> str:
