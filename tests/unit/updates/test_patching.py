@@ -43,11 +43,14 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 def test_only_what_failed_since_makes_a_host_unwell(
     ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = iter([["backup.service", patching.CHECK], ["backup.service", "web.service"]])
+    answers = iter([["backup.service", patching.CHECK], ["backup.service", "holdfast-health.service", "web.service"]])
     monkeypatch.setattr(patching, "failed_units", lambda: next(answers))
     done = patching.install("", [])
     assert done["unwell"] == ["web.service has failed: words of web.service"]
-    assert done["lines"][1:] == ["as before this patch: backup.service has failed: words of backup.service"]
+    assert done["lines"][1:] == [
+        f"not by this patch: {unit} has failed: words of {unit}"
+        for unit in ("backup.service", "holdfast-health.service")
+    ]
     assert ran[0] == ("systemctl", "start", patching.CHECK), "its verdict is of before the patch"
 
 

@@ -32,6 +32,9 @@ STAMP = "/var/lib/apt/periodic/unattended-upgrades-stamp"
 INSTALL_SECONDS = 3600
 LOCK_SECONDS = 300
 CHECK = "holdfast-updates-check.service"
+# A reading of the whole host every five minutes, of its disks, certificates and backups too: told, and no verdict on a
+# patch, amid which it may come. Units that a patch breaks are seen without it.
+READING = "holdfast-health.service"
 
 
 @dataclass
@@ -159,8 +162,9 @@ def install(package: str, held: list[str]) -> dict[str, Any]:
     lines += [f"restarted: {one}" for one in restarted.units]
     lines += [f"runs old code until it ends: {one}" for one in restarted.sessions]
     lines += [f"needs a reboot: {one}" for one in reboot] or ["needs no reboot"]
-    lines += [f"as before this patch: {_last_words(unit)}" for unit in failed if unit in before]
-    unwell += [_last_words(unit) for unit in failed if unit not in before] + apt_state.package_problems(held)
+    besides = {*before, READING}
+    lines += [f"not by this patch: {_last_words(unit)}" for unit in failed if unit in besides]
+    unwell += [_last_words(unit) for unit in failed if unit not in besides] + apt_state.package_problems(held)
     return {"lines": lines, "unwell": unwell, "reboot": reboot}
 
 
