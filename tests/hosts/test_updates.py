@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 
 PATCH = "playbooks/patch.yml"
 PROGRAM = "/usr/local/lib/holdfast/updates/updates.py"
+SERVICES = "/usr/bin/python3 -IS /usr/local/lib/holdfast/services"
+JOB = "apt-daily-upgrade.service"
 CHECK, WINDOW = "holdfast-updates-check.service", "holdfast-updates-window.service"
 LIBRARY = "/usr/lib/sample-secure/libsample.so"
 CVE = "CVE-2026-11111"
@@ -120,11 +122,24 @@ def test_by_themselves_and_in_the_window(host: Target) -> None:
     # Whoever is at work is waited for, and told of when the window is over.
     host.sh('sed -i \'s/"window_minutes": [0-9]*/"window_minutes": 0.05/\' /etc/holdfast/updates.json')
     armed = "/var/lib/holdfast/guard/armed.json"
-    for lock in ("deploy", "backup", "drill"):
-        host.sh(f"systemd-run --quiet --unit=busy flock /run/holdfast/locks/{lock} sleep 60")
-        host.sh(f"systemctl start {WINDOW}", check=False)
-        assert f"nothing was restarted: {lock} was at work" in said(host, WINDOW)
-        host.sh("systemctl stop busy")
+    host.sh(f"""systemd-run --quiet --unit=busy sh -c 'echo "exec sleep 60" | {SERVICES} run notes'
+        timeout 20 sh -c 'until pgrep -fx "sleep 60"; do sleep 0.1; done'
+        mkdir -p /run/systemd/system/{JOB}.d; cp /dev/stdin /run/systemd/system/{JOB}.d/zz.conf <<END
+[Service]
+ExecStart=
+ExecStart=flock /var/lib/apt/daily_lock sleep 61
+END
+        systemctl daemon-reload""")
+    for name, begin in {
+        "deploy": "true",  # a one-off command of a service
+        "backup": "systemd-run --quiet --unit=busy flock /run/holdfast/locks/backup sleep 60",
+        "drill": "systemd-run --quiet --unit=busy flock /run/holdfast/locks/drill sleep 60",
+        "the host's own job": f"systemctl start --no-block {JOB}",
+    }.items():
+        host.sh(f"{begin}; sleep 1; timeout 30 systemctl start {WINDOW}", check=False)
+        assert f"nothing was restarted: {name}" in said(host, WINDOW)
+        host.sh(f"systemctl stop busy {JOB} 'notes-run@*'", check=False)
+    host.sh(f"rm -r /run/systemd/system/{JOB}.d; systemctl daemon-reload; systemctl reset-failed")
     host.sh(f"""echo '{{"id": "x", "who": "somebody", "until": 0}}' > {armed}""")
     host.sh(f"systemctl start {WINDOW}", check=False)
     assert "unconfirmed commit of somebody" in said(host, WINDOW)
@@ -156,7 +171,7 @@ def test_what_keeps_a_host_from_its_updates(host: Target) -> None:
 
     host.sh(f"systemctl start {CHECK}")
     host.sh("apt-mark hold sample-secure")
-    assert "held packages get no security updates: sample-secure" in told()
+    assert "a held package gets no security updates: sample-secure" in told()
     host.sh("""sed -i 's/"held": \\[\\]/"held": ["sample-secure"]/' /etc/holdfast/updates.json""")
     host.sh(f"systemctl start {CHECK}; apt-mark unhold sample-secure")
     assert host.sh(f"systemctl is-failed {CHECK}", check=False).strip() == "inactive"
@@ -293,6 +308,12 @@ def test_patch_beside_others(host: Target) -> None:
     assert "not by this patch: sample-backup.service has failed" in waited.text
     assert CHECK not in waited.text, "the patch has mended what it complained of"
     assert host.sh(f"systemctl is-failed {CHECK}", check=False).strip() == "inactive"
+
+    host.sh("apt-mark hold sample-other")
+    publish(host, security=[sample("sample-secure", "1.2")])
+    past_a_hold = host.play(PATCH)
+    assert "installed: sample-secure 1.1 -> 1.2" in past_a_hold.text
+    assert "not by this patch: a held package gets no security updates: sample-other" in past_a_hold.text
 
 
 def test_policy(target: Target, tmp_path: Path) -> None:

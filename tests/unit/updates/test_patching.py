@@ -35,6 +35,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(patching, "_reboot", lambda _: [])
     monkeypatch.setattr(old_libraries, "restart", lambda: old_libraries.Restarted([], [], []))
     monkeypatch.setattr(apt_state, "package_problems", lambda _: [])
+    monkeypatch.setattr(apt_state, "full_disk", list)
     monkeypatch.setattr(maintenance_locks, "held", nobody)
     monkeypatch.setattr(maintenance_locks, "no_daily_job", nobody)
     return calls
@@ -52,6 +53,19 @@ def test_only_what_failed_since_makes_a_host_unwell(
         for unit in ("backup.service", "holdfast-health.service")
     ]
     assert ran[0] == ("systemctl", "start", patching.CHECK), "its verdict is of before the patch"
+
+
+def test_only_what_is_wrong_with_packages_since_makes_a_host_unwell(
+    ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([["held: vim"], ["held: vim", "broken: tar"]])
+    monkeypatch.setattr(patching, "failed_units", list)
+    monkeypatch.setattr(apt_state, "package_problems", lambda _: next(answers))
+    monkeypatch.setattr(apt_state, "full_disk", lambda: ["/ is full"])
+    done = patching.install("", [])
+    assert done["unwell"] == ["broken: tar", "/ is full"]
+    assert done["lines"][1:] == ["not by this patch: held: vim"]
+    assert not ran
 
 
 def test_a_patch_that_went_wrong_mends_no_verdict(ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,12 @@ DAY = 86400
 
 def problems(settings: dict[str, Any]) -> list[str]:
     """Everything that somebody has to mend, each in one sentence."""
-    return [*age_problems(settings), *failed_run(), *package_problems(settings["held"])]
+    return [*age_problems(settings), *failed_run(), *package_problems(settings["held"]), *full_disk()]
 
 
 def package_problems(held: list[str]) -> list[str]:
-    """What is wrong with packages and with the room for them, whatever ran when."""
-    return [*broken(), *holds(held), *full_disk()]
+    """What is wrong with packages, whatever ran when."""
+    return [*broken(), *holds(held)]
 
 
 def _stamp(name: str) -> float | None:
@@ -95,11 +95,10 @@ def broken() -> list[str]:
 def holds(allowed: list[str]) -> list[str]:
     """Packages that are held back, and were not declared to be."""
     _, text = run("apt-mark", "showhold")
-    names = sorted(set(text.split()) - set(allowed))
-    if not names:
-        return []
-    fix = "`apt-mark unhold` them, or list them in policy.updates.held"
-    return [f"held packages get no security updates: {', '.join(names)}; {fix}"]
+    fix = "`apt-mark unhold` it, or list it in policy.updates.held"
+    return [
+        f"a held package gets no security updates: {name}; {fix}" for name in sorted(set(text.split()) - set(allowed))
+    ]
 
 
 def full_disk() -> list[str]:

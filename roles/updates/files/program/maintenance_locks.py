@@ -36,7 +36,7 @@ PAUSE = 1.0
 
 def _take(path: str, *, posix: bool = False) -> int | None:
     """Lock a file and return its descriptor; None when somebody else has it. apt's kind of lock is another one."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         (fcntl.lockf if posix else fcntl.flock)(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -54,12 +54,19 @@ def _armed() -> str:
     return f"guard (unconfirmed commit of {state['who']})" if state else ""
 
 
+def _take_daily() -> tuple[list[int], str]:
+    if not os.path.exists(DAILY_LOCK):  # the job has never run
+        return [], ""
+    handle = _take(DAILY_LOCK)
+    return ([], DAILY) if handle is None else ([handle], "")
+
+
 def _take_all(*, apt: bool) -> tuple[list[int], str]:
     """Take every lock, or none: return their descriptors and who is in the way."""
-    taken: list[int] = []
+    taken, busy = _take_daily() if apt else ([], "")
     wanted = [(name, f"{FOLDER}/{name}", False) for name in JOBS] + [("guard", GUARD_LOCK, False)]
-    busy = ""
-    for name, path, posix in [*wanted, *([("apt", APT_LOCK, True)] if apt else [])]:
+    wanted += [("apt", APT_LOCK, True)] if apt else []
+    for name, path, posix in [] if busy else wanted:
         handle = _take(path, posix=posix)
         if handle is None:
             busy = name
@@ -102,13 +109,6 @@ def held(seconds: float, *, apt: bool) -> contextlib.AbstractContextManager[None
     Raises Problem: somebody was in the way all the time.
     """
     return _holding(seconds, lambda: _take_all(apt=apt), "nothing was restarted")
-
-
-def _take_daily() -> tuple[list[int], str]:
-    if not os.path.exists(DAILY_LOCK):  # the job has never run
-        return [], ""
-    handle = _take(DAILY_LOCK)
-    return ([], DAILY) if handle is None else ([handle], "")
 
 
 def no_daily_job(seconds: float) -> contextlib.AbstractContextManager[None]:

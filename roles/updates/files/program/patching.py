@@ -146,6 +146,7 @@ def install(package: str, held: list[str]) -> dict[str, Any]:
     """Install what is pending, restart what runs old code, and tell whether the host is well afterwards."""
     before = failed_units()
     with maintenance_locks.no_daily_job(LOCK_SECONDS), maintenance_locks.held(LOCK_SECONDS, apt=False):
+        wrong_before = apt_state.package_problems(held)
         wanted, _ = pending(package)
         left = _install(package, wanted)
         unwell = [f"not installed: {', '.join(left)}"] if left else []
@@ -162,9 +163,12 @@ def install(package: str, held: list[str]) -> dict[str, Any]:
     lines += [f"restarted: {one}" for one in restarted.units]
     lines += [f"runs old code until it ends: {one}" for one in restarted.sessions]
     lines += [f"needs a reboot: {one}" for one in reboot] or ["needs no reboot"]
+    wrong = apt_state.package_problems(held)
     besides = {*before, READING}
-    lines += [f"not by this patch: {_last_words(unit)}" for unit in failed if unit in besides]
-    unwell += [_last_words(unit) for unit in failed if unit not in besides] + apt_state.package_problems(held)
+    others = [_last_words(unit) for unit in failed if unit in besides] + [one for one in wrong if one in wrong_before]
+    lines += [f"not by this patch: {one}" for one in others]
+    unwell += [_last_words(unit) for unit in failed if unit not in besides]
+    unwell += [one for one in wrong if one not in wrong_before] + apt_state.full_disk()
     return {"lines": lines, "unwell": unwell, "reboot": reboot}
 
 
