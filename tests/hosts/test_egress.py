@@ -269,3 +269,17 @@ def test_an_account_that_comes_and_goes(net: Net) -> None:
     assert net.ask("idle", DB, ANYWHERE) == [False, False]
     net.target.sh("userdel idle; systemctl restart holdfast-firewall")
     assert net.ask("shop", [*DB, *METADATA], ANYWHERE) == [True] * 2 + [False] * 5
+
+
+def test_one_that_is_declared_no_more_reaches_nothing(net: Net) -> None:
+    """From the commit on that does without it, until its account is gone; whoever gets its number then is free."""
+    make = "useradd --system --user-group --uid 951"
+    net.target.sh(f"{make} --comment holdfast-service ghost; systemctl restart holdfast-firewall")
+    assert net.ask("ghost", [*DB, OLD, *METADATA], ANYWHERE) == [False] * (len(DB) + 1 + len(METADATA))
+    assert net.ask("shop", DB, ANYWHERE) == [True] * 2
+    assert net.target.play(SITE, "--limit", HOST).changed == 0, "who it is changes by itself, and is no drift"
+    net.target.sh(
+        'echo \'{"parts": [], "schedules": [], "ports": []}\' > /var/lib/holdfast/services/ghost.json;'
+        f" /usr/bin/python3 -IS /usr/local/lib/holdfast/services settle 3; {make} another"
+    )
+    assert net.ask("another", DB, ANYWHERE) == [True] * 2
