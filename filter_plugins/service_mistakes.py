@@ -23,6 +23,12 @@ NAMES = """
     tape tmpfs tty udev user users utmp uucp uuidd video voice www-data
     container console serial getty modprobe quotaon ifup dpkg apt ssh nftables
 """
+# What holdfast or systemd sets: a value of `env` would win over it, and the firewall would know another.
+VARIABLES = {
+    "PORT": "write it to run.ROLE.port",
+    "SOCKET": "use the path that it holds: /run/NAME/ROLE-RELEASE.sock",
+    "CREDENTIALS_DIRECTORY": "use the folder that it names: secrets lie in it",
+}
 SANDBOX, TAKEN = frozenset(DIRECTIVES.split()), frozenset(NAMES.split())
 
 
@@ -87,6 +93,14 @@ def need_mistakes(service: Mapping[str, Any]) -> list[dict[str, str]]:
     return found
 
 
+def env_mistakes(service: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the variables that are set for the service already."""
+    return [
+        mistake(f"service {service['name']}", f"env.{name}", service["env"][name], f"leave it out: {VARIABLES[name]}")
+        for name in sorted(VARIABLES.keys() & service["env"].keys())
+    ]
+
+
 def secret_mistakes(service: Mapping[str, Any], values: Any) -> list[dict[str, str]]:
     """Return the secrets that have no value. No value leaves this function."""
     entry, found = f"service {service['name']}", []
@@ -109,7 +123,8 @@ def service_mistakes(cat: Any, values: Any = None, unreadable: Any = None) -> li
     found = unit_mistakes(cat["services"])
     for service in cat["services"]:
         entry = f"service {service['name']}"
-        found += name_mistakes(cat, service) + need_mistakes(service) + secret_mistakes(service, values)
+        found += name_mistakes(cat, service) + need_mistakes(service) + env_mistakes(service)
+        found += secret_mistakes(service, values)
         if (service["run"] or service["schedule"]) and not service.get("release"):
             fix = "name what runs: release: {path: DIRECTORY or ARCHIVE.tar.gz}"
             found.append(mistake(entry, "release", "nothing", fix))

@@ -153,6 +153,9 @@ def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
         refused = mine.sh(f"runuser -u shop -- sh -c {json.dumps(command)} 2>&1 || true")
         assert "Permission denied" in refused or "PermissionError" in refused, f"{what}: {refused}"
     assert "Permission denied" in mine.sh("runuser -u notes -- cat /etc/holdfast/secrets/notes/token 2>&1 || true")
+    for lock in ("/run/holdfast/locks/deploy", "/run/holdfast/locks/backup", "/var/lib/apt/daily_lock"):
+        kept = mine.sh(f"runuser -u shop -- flock --nonblock {lock} true 2>&1 || true")
+        assert "Permission denied" in kept, "a service keeps updates or backups away"
     ask_systemd = f"systemctl show {web}; systemctl cat {web}"
     told_to_all = mine.sh(f"runuser -u shop -- sh -c '{ask_systemd}; cat /etc/systemd/system/* 2>/dev/null; true'")
     assert f"Id={web}" in told_to_all
@@ -309,7 +312,10 @@ def test_a_removed_service(target: Target, tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Path) -> None:
-    """How they ended is forgotten; one that still runs ends with its schedule, and else runs its course."""
+    """How they ended is forgotten; one that still runs ends with its schedule, and else runs its course.
+
+    One that fails after the next release came is seen until the schedule has run well once.
+    """
     mine = own(target, tmp_path)
     folder = tmp_path / "notes"
     shutil.copytree(SAMPLE, folder)
@@ -317,7 +323,7 @@ def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Pa
         {"name": name, "exec": command, "at": "yearly"}
         for name, command in (
             ("kept-failed", "/bin/false"),
-            ("kept-running", "/bin/sleep 900"),
+            ("kept-running", "/bin/sh -c '[ ! -e /srv/notes/shared/slow ] || exec sleep 900'"),
             ("removed-failed", "/bin/false"),
             ("removed-running", "/bin/sleep 901"),
         )
@@ -326,6 +332,7 @@ def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Pa
     declare(mine, {**notes, "schedule": schedules})
     mine.play(SITE)
     old = instance(mine, "notes-web").partition("@")[2]
+    mine.sh("touch /srv/notes/shared/slow")
     for schedule in schedules:
         mine.sh(f"systemctl start --no-block notes-{schedule['name']}@{old}")
     failed = "systemctl list-units --failed --plain --no-legend 'notes-*'"
@@ -336,9 +343,18 @@ def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Pa
         handle.write("# another\n")
     declare(mine, {**notes, "schedule": schedules[:2]})
     mine.play(SITE)
-    assert instance(mine, "notes-web").partition("@")[2] != old
+    new = instance(mine, "notes-web").partition("@")[2]
+    assert new != old
     assert mine.sh(failed) == ""
-    assert mine.sh("pgrep -afx '/bin/sleep 90[01]' | cut -d ' ' -f 2-").splitlines() == ["/bin/sleep 900"]
+    assert mine.sh("pgrep -afx '(/bin/)?sleep 90[01]' | cut -d ' ' -f 2-").splitlines() == ["sleep 900"]
+
+    mine.sh("rm /srv/notes/shared/slow; pkill -KILL -fx 'sleep 900'")
+    mine.sh(f"timeout 15 sh -c 'until systemctl is-failed -q notes-kept-running@{old}; do sleep 0.2; done'")
+    assert f"notes-kept-running@{old}.service" in mine.sh(failed)
+    mine.sh(f"systemctl start notes-kept-failed@{new}", check=False)
+    assert f"notes-kept-running@{old}.service" in mine.sh(failed)
+    mine.sh(f"systemctl start notes-kept-running@{new}")
+    assert [line.split()[0] for line in mine.sh(failed).splitlines()] == [f"notes-kept-failed@{new}.service"]
 
 
 def test_what_fails_is_seen(target: Target, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ own that begins with "not up:" tells why. The others are none the worse for it. 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import glob
 import json
@@ -23,7 +24,10 @@ import subprocess
 import sys
 import syslog
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PLANS = "/etc/holdfast/services"
 SECRETS = "/etc/holdfast/secrets"
@@ -32,6 +36,9 @@ UNITS = "/etc/systemd/system"
 COMMANDS = "/run/holdfast-run"
 GIVEN_UP = "/run/holdfast-given-up"  # whoever starts units after a handler lets those alone that are named here
 NOTHING: dict[str, Any] = {"release": None, "parts": [], "schedules": [], "secrets": []}
+# Whoever restarts services or the host takes this lock for itself alone.
+DEPLOY_LOCK = "/run/holdfast/locks/deploy"
+DEPLOY_SECONDS = 120.0  # for which a run waits for it; the handler has ten minutes
 UP_SECONDS = 30.0  # time to answer the health check
 # What is not begun by then has to wait for the next run: whoever calls this ends it after ten minutes.
 BUDGET_SECONDS = 420.0
@@ -42,6 +49,30 @@ BUSY = 75
 
 class NotUpError(Exception):
     """A unit did not come up; the message says why."""
+
+
+class BusyError(Exception):
+    """Updates are at work on this host."""
+
+
+@contextlib.contextmanager
+def undisturbed(seconds: float) -> Iterator[None]:
+    """Keep restarts and reboots of updates away; several may do so at once.
+
+    Raises BusyError: updates were at work all the time.
+    """
+    os.makedirs(os.path.dirname(DEPLOY_LOCK), mode=0o755, exist_ok=True)
+    until = time.monotonic() + seconds
+    with os.fdopen(os.open(DEPLOY_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)) as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise BusyError from None
+            time.sleep(0.5)
+        yield
 
 
 def ended(unit: str, result: str) -> NotUpError:
@@ -215,6 +246,11 @@ class Service:
             found |= {job for job in jobs - {self.unit(schedule)} if not runs(job)} if declared else jobs
         return found
 
+    def old_commands(self) -> set[str]:
+        """One-off commands of other releases that have ended; whoever asked for them has gone."""
+        here = self.unit("run")
+        return {unit for unit in instances(f"{self.name}-run", "service") - {here} if show(unit)["SubState"] != "start"}
+
     def note(self) -> None:
         """Record what is about to be started, so that a later run can end it even when this one is killed."""
         parts = {part["role"] for part in self.plan["parts"]} | set(self.record.get("parts", []))
@@ -303,7 +339,7 @@ class Service:
                 if wrong := systemctl("restart", timer):
                     raise NotUpError(wrong)
         end(self.there() - self.parts - self.timers)
-        end(self.old_jobs())
+        end(self.old_jobs() | self.old_commands())
         releases = [one for one in self.record.get("releases", []) if one != self.release]
         releases += [self.release] if self.release else []
         kept = releases[-(keep + 1) :]
@@ -372,7 +408,11 @@ def retire(name: str, record: dict[str, Any]) -> str:
         said += f"its units are gone, its account stays locked, since it owns {left}"
     else:
         shutil.rmtree(f"/srv/{name}", ignore_errors=True)
+        uid = pwd.getpwnam(name).pw_uid
         code, text = run("userdel", name)
+        # The firewall refuses what it sends until now, and whoever gets this number next is another. Where the table is
+        # not there, or the number not in it, there is nothing to take back.
+        run("nft", "delete", "element", "inet", "holdfast", "retired", f"{{ {uid} }}")
         said += (
             f"its account could not be deleted: {text}"
             if code
@@ -443,7 +483,12 @@ def one_off(name: str, command: str) -> int:
         syslog.openlog("holdfast-run")
         syslog.syslog(syslog.LOG_NOTICE, f"{name}: {who} runs: {command.strip()}")
         end({unit})
-        code = carry_out(name, unit, command)
+        try:
+            with undisturbed(0):
+                code = carry_out(name, unit, command)
+        except BusyError:
+            print("updates are being installed, or restart what runs old code; try again when they are done")
+            return BUSY
         syslog.syslog(syslog.LOG_NOTICE, f"{name}: the command of {who} ended with {code}")
         return code
 
@@ -460,12 +505,13 @@ def carry_out(name: str, unit: str, command: str) -> int:
     state = show(unit)
     os.unlink(path)
     run("journalctl", "--sync")
-    print(run("journalctl", since, f"_SYSTEMD_UNIT={unit}", "-o", "cat", "-q", "--no-pager")[1], flush=True)
+    said = run("journalctl", since, f"_SYSTEMD_UNIT={unit}", "-o", "cat", "-q", "--no-pager")[1]
     status = int(state["ExecMainStatus"])
     if wrong and not status:
-        print(f"{wrong}\n{last_words(unit)}", flush=True)
+        said += f"\n{wrong}\n{last_words(unit)}"
         status = 1
-    end({unit})
+    end({unit})  # before anything is printed: whoever asked may be gone
+    print(said, flush=True)
     return status if state["ExecMainCode"] in ("0", "1") else 128 + status
 
 
@@ -473,6 +519,10 @@ if __name__ == "__main__":
     os.umask(0o077)
     verb, word = sys.argv[1:]
     if verb == "settle":
-        settle(int(word))
+        try:
+            with undisturbed(DEPLOY_SECONDS):
+                settle(int(word))
+        except BusyError:
+            raise SystemExit("updates are at work on this host; run again when they are done") from None
     else:
         raise SystemExit(one_off(word, sys.stdin.read()))

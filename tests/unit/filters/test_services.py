@@ -63,6 +63,12 @@ def test_the_environment_is_roots_alone_and_literal(running: dict[str, Any]) -> 
     }
 
 
+def test_what_is_set_for_a_service_is_no_variable_of_its_own(running: dict[str, Any]) -> None:
+    running["services"][0]["env"] = {"PORT": "9000", "SOCKET": "/x", "CREDENTIALS_DIRECTORY": "/y", "OTHER": "z"}
+    assert {key for _, key, _ in mistakes(running)} >= {"env.PORT", "env.SOCKET", "env.CREDENTIALS_DIRECTORY"}
+    assert "env.OTHER" not in {key for _, key, _ in mistakes(running)}
+
+
 def test_a_service_without_a_release_has_an_account_and_no_units(raw: dict[str, Any]) -> None:
     found = FILTERS["host_services"](FILTERS["catalogue"](raw, SCHEMA), "web1", {})
     assert [(one["name"], one["parts"], one["schedules"], one["release"]) for one in found] == [("blog", [], [], None)]
