@@ -12,7 +12,7 @@ description:
     M(guard_commit)'s.
   - With O(state=closed), accounts that M(guard_commit) has closed are ended. Their sessions are killed and their
     crontab is removed; an account that this module created, or the provider's, is deleted, and its home directory
-    moved aside, for root only.
+    moved aside, for root only. One in which a file system is mounted stays in its place, for root only.
   - Which accounts were created here is kept in C(/var/lib/holdfast/access/created.json).
 options:
   state:

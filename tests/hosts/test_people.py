@@ -46,21 +46,34 @@ def session(target: Target, user: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+def without_bob(data: Any) -> None:
+    """Bob is no longer among the people."""
+    data["people"] = [person for person in data["people"] if person["name"] != "bob"]
+
+
 def test_removed_person(target: Target, tmp_path: Path) -> None:
     """No session, no login, no account and no crontab are left; what was at home is kept for root."""
     mine = own(target, tmp_path)
     uid = mine.sh(f"{OWN_HOME}\n{BEHIND}\nid -u bob").strip()
     with session(mine, "bob") as stays:
-
-        def remove(data: Any) -> None:
-            data["people"] = [person for person in data["people"] if person["name"] != "bob"]
-
-        edit(mine, "group_vars/all/people.yml", remove)
+        edit(mine, "group_vars/all/people.yml", without_bob)
         mine.play(SITE)
         assert stays.wait(timeout=10) != 0, "the removed person kept a session"
     assert mine.ssh("bob", "true") == 255
     assert mine.sh(f"getent passwd bob; pgrep -u {uid}; ls {CRONTAB} /home/bob 2>/dev/null", check=False) == ""
     assert mine.sh("cd /home/bob.closed-*; cat notes; stat -c '%U %a' .").split() == ["mine", "root", "700"]
+    assert mine.play(SITE).changed == 0
+
+
+@pytest.mark.full
+def test_removed_person_whose_home_is_mounted(target: Target, tmp_path: Path) -> None:
+    """What cannot be moved aside stays in its place, out of everybody's reach."""
+    mine = own(target, tmp_path)
+    mine.sh(f"mount -t tmpfs none /home/bob\nchown bob: /home/bob\n{BEHIND}")
+    edit(mine, "group_vars/all/people.yml", without_bob)
+    assert "keep its home directory as /home/bob, for root only" in mine.play(SITE, "-v").text
+    assert mine.sh("getent passwd bob", check=False) == ""
+    assert mine.sh("cd /home/bob; cat notes; stat -c '%U %a' .; mountpoint .").split()[:3] == ["mine", "root", "700"]
     assert mine.play(SITE).changed == 0
 
 

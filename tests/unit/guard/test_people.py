@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import json
+from pathlib import Path
+
 import people
 import pytest
+from host import GuardError
 
 PASSWD = """root:x:0:0::/root:/bin/bash
 daemon:x:1:1::/:/usr/sbin/nologin
@@ -47,3 +52,47 @@ def test_account_without_shadow_line_is_left_alone() -> None:
 def test_rules_that_grant(text: str, lines: list[int]) -> None:
     """Whoever gets a right is named by line; Debian's own two rules are not."""
     assert people.granting_rules(text) == lines
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> people.Work:
+    monkeypatch.setattr(people, "RECORD", tmp_path / "created.json")
+    (tmp_path / "created.json").write_text(json.dumps(["bob"]))
+    monkeypatch.setattr(people.os, "chown", lambda *_: None)
+    (tmp_path / "bob").mkdir()
+    return people.Work(check=False)
+
+
+def test_a_home_directory_is_moved_aside(work: people.Work, tmp_path: Path) -> None:
+    work.keep(tmp_path / "bob")
+    assert not (tmp_path / "bob").exists()
+    assert len(list(tmp_path.glob("bob.closed-*"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (errno.EBUSY, "keep its home directory as {home}, for root only"),
+        (errno.EXDEV, "keep its home directory as {home}, for root only"),
+        (errno.EROFS, "leave its home directory {home} as it is: Read-only file system"),
+    ],
+)
+def test_a_home_directory_that_cannot_be_moved_stays_and_ends_no_run(
+    work: people.Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, told: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, people.os.strerror(code))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    home = tmp_path / "bob"
+    work.keep(home)
+    assert work.did == [told.format(home=home)]
+
+
+def test_what_another_of_that_name_left_is_given_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)
+    monkeypatch.setattr(Path, "stat", lambda _: type("", (), {"st_uid": 0}))
+    with pytest.raises(GuardError, match="/home/bob is there and belongs to root"):
+        people.refuse_home("bob")
+    monkeypatch.setattr(Path, "stat", lambda _: type("", (), {"st_uid": 1001}))
+    people.refuse_home("bob")

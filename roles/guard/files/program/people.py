@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import grp
 import json
 import os
@@ -23,6 +24,8 @@ SESSION_SECONDS = 5.0  # time that the processes of a closed account get to end 
 OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
 # Whatever login.defs says: the age of a password that does not exist would lock its account, keys and all.
 NO_AGEING = ("--key", "PASS_MAX_DAYS=-1")
+# How rename(2) refuses a mount point, and a folder that another layer of an overlay holds.
+IN_ITS_PLACE = (errno.EBUSY, errno.EXDEV)
 CLOUD_INIT = "/etc/sudoers.d/90-cloud-init-users:"
 
 
@@ -140,6 +143,7 @@ class Work:
                 entry = pwd.getpwnam(name)
             except KeyError:
                 self.did.append(f"create the account {name}")
+                refuse_home(name)
                 self.created.add(name)
                 self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
                 own = ["--gid", name] if name in known else ["--user-group"]
@@ -194,23 +198,43 @@ class Work:
                 path.unlink()
 
     def delete(self, name: str) -> None:
-        """Move the home directory aside and delete the account."""
+        """Keep the home directory and delete the account."""
         home = Path(pwd.getpwnam(name).pw_dir)
-        aside = f"{home}.closed-{datetime.datetime.now(datetime.UTC).date().isoformat()}"
         self.did.append(f"delete the account {name}")
         if home.is_dir() and not home.is_symlink() and home.parent == Path("/home"):
-            self.did.append(f"keep its home directory as {aside}, for root only")
-            if not self.check:
-                number, target = 1, Path(aside)
-                while target.exists():
-                    number += 1
-                    target = Path(f"{aside}.{number}")
-                home.rename(target)
-                target.chmod(0o700)
-                os.chown(target, 0, 0)
+            self.keep(home)
         self.run("userdel", "--force", name, ok=(0, 6, 12))
         self.created.discard(name)
         self.record()
+
+    def keep(self, home: Path) -> None:
+        """Keep a home directory for root only: moved aside, or in its place where a file system is mounted in it."""
+        number, target = 1, Path(f"{home}.closed-{datetime.datetime.now(datetime.UTC).date().isoformat()}")
+        first = target
+        while target.exists():
+            number += 1
+            target = Path(f"{first}.{number}")
+        if not self.check:
+            try:
+                os.chown(home, 0, 0)
+                home.chmod(0o700)
+                home.rename(target)
+            except OSError as error:
+                if error.errno not in IN_ITS_PLACE:
+                    self.did.append(f"leave its home directory {home} as it is: {error.strerror}")
+                    return
+                target = home
+        self.did.append(f"keep its home directory as {target}, for root only")
+
+
+def refuse_home(name: str) -> None:
+    """Refuse a new account whose home directory was kept from another of that name: whose files they are is unknown."""
+    home = Path("/home") / name
+    if home.is_dir() and home.stat().st_uid == 0:
+        raise GuardError(
+            f"the account {name} is to be created, and {home} is there and belongs to root, as what another of that "
+            "name left: move it away or unmount it first"
+        )
 
 
 def processes(uid: int) -> set[int]:
