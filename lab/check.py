@@ -51,6 +51,7 @@ APART = {
     "test_guard_faults.py": "guard",
     "test_lockout.py": "guard",
     "test_drift.py": "guard",
+    "test_faults.py": "faults",
     "test_base.py": "whole host",
     "test_resolvers.py": "whole host",
     "test_updates.py": "whole host",
@@ -70,13 +71,14 @@ class Stage:
     """One command.
 
     ``pytest`` tells that its closing line counts single tests; other commands count as one. ``at_once``: may run beside
-    others.
+    others, but not beside those of the same ``lane``, where it has one.
     """
 
     name: str
     argv: list[str]
     pytest: bool = False
     at_once: bool = False
+    lane: str = ""
 
 
 @dataclass
@@ -109,10 +111,10 @@ def python_code() -> list[str]:
     return [folder for folder in CODE if any(Path(folder).rglob("*.py"))]
 
 
-def pytest_stage(name: str, *arguments: str, at_once: bool = False) -> Stage:
+def pytest_stage(name: str, *arguments: str, at_once: bool = False, lane: str = "") -> Stage:
     """Return a stage that runs pytest with those arguments."""
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    return Stage(name, argv, pytest=True, at_once=at_once)
+    return Stage(name, argv, pytest=True, at_once=at_once, lane=lane)
 
 
 def host_parts(folder: Path) -> dict[str, list[str]]:
@@ -142,7 +144,10 @@ def stages(what: str) -> list[Stage]:
     if what == "unit":
         return unit
     # One machine at a time: an emulated processor is a whole one of this machine's.
-    vm = [pytest_stage("virtual machines", "tests/vm", at_once=True)]
+    vm = [
+        pytest_stage(f"machines {release}", "--release", release, "tests/vm", at_once=True, lane="machines")
+        for release in RELEASES
+    ]
     if what == "vm":
         return vm
     if what not in {"all", "full"}:
@@ -227,6 +232,15 @@ def carry_out_once(stage: Stage, record: full_result.Record) -> Result:
     return result
 
 
+def in_lanes(wanted: list[Stage]) -> list[list[Stage]]:
+    """Return the stages that may run beside others, those together that may not run beside each other."""
+    found: dict[str, list[Stage]] = {}
+    for stage in wanted:
+        if stage.at_once:
+            found.setdefault(stage.lane or stage.name, []).append(stage)
+    return list(found.values())
+
+
 def run(what: str) -> int:
     """Run the stages of ``what`` from the project's root and return the exit code: 0 when all passed, else 1."""
     began = time.monotonic()
@@ -238,7 +252,8 @@ def run(what: str) -> int:
     done = {stage.name: one(stage) for stage in wanted if not stage.at_once}
     lanes = int(os.environ.get("HOLDFAST_LANES") or (os.cpu_count() or 1) + 1)
     with ThreadPoolExecutor(lanes) as pool:
-        done |= {result.name: result for result in pool.map(one, [stage for stage in wanted if stage.at_once])}
+        for results in pool.map(lambda lane: [one(stage) for stage in lane], in_lanes(wanted)):
+            done |= {result.name: result for result in results}
     results = [done[stage.name] for stage in wanted]
     passed, failed, skipped = (
         sum(result.counts.get(word, 0) for result in results for word in words)
