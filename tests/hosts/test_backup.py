@@ -253,6 +253,32 @@ def test_a_killed_run_hinders_none(target: Target) -> None:
     assert target.sh(LOCKS) == ""
 
 
+@pytest.mark.full
+def test_old_snapshots_go_and_any_that_stays_comes_back(target: Target) -> None:
+    """Of each day, week and month the last one stays as long as the policy says; restore takes whichever is named."""
+    assert start(target)["ActiveState"] == "inactive"
+    made = {}
+    for name, days, hour in (("year", 400, 9), ("week", 40, 9), ("week's", 40, 21), ("day", 3, 9), ("day's", 3, 21)):
+        made[name] = target.sh(f"""echo "{name}" > /etc/ssh/mark
+            export RESTIC_PASSWORD_FILE=/etc/holdfast/secrets/holdfast-backup/password
+            restic -r /var/backups/holdfast/web1 --no-cache backup --json --host web1 --tag holdfast \\
+                --time "$(date -d '{days} days ago' +%F) {hour:02}:00:00" /etc/ssh | tail -n 1""")
+    ids = {name: json.loads(line)["snapshot_id"] for name, line in made.items()}
+    target.sh("chown -R --reference /var/backups/holdfast/web1 /var/backups/holdfast/web1; echo now > /etc/ssh/mark")
+    before = snapshots(target)
+    assert "snapshot " in target.play(BACKUP).text
+    assert before == 6
+    left = set(target.sh("ls /var/backups/holdfast/web1/snapshots").split())
+    assert {name for name, ident in ids.items() if ident in left} == {"week's", "day's"}
+    assert len(left) == 3, "today's last one alone"
+
+    kept = "week's"
+    restore(target, "/etc/ssh/mark", "/var/restore/older", "-e", f"snapshot={ids[kept][:8]}")
+    assert target.sh("cat /var/restore/older/etc/ssh/mark").strip() == kept
+    gone = restore(target, "/etc/ssh/mark", "/var/restore/gone", "-e", f"snapshot={ids['year'][:8]}", expect=2)
+    assert f"has no snapshot {ids['year'][:8]} of this host" in gone.text
+
+
 def test_the_check_finds_damage(target: Target) -> None:
     """One byte of a file's content fails the weekly check, when its turn has come."""
     target.sh("systemctl start holdfast-backup.service && systemctl start holdfast-backup-check.service")
