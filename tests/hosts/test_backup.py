@@ -28,7 +28,17 @@ echo own > own; chown games:mail own; chmod 4750 own; ln -s own link; head -c 30
 chmod 0600 deep/big; mkdir -m 1777 empty; mkdir '/etc/ssh/odd 1'; echo no > '/etc/ssh/odd 1/other'
 """
 LISTED = "cd '{}' && find . -printf '%p %y %m %u %g %T@ %l\\n' | sort; find . -type f -exec sha256sum {{}} + | sort"
-LOCKS = "ls -A /var/backups/holdfast/web1/locks"
+REPOSITORY = "/var/backups/holdfast/web1"
+LOCKS = f"ls -A {REPOSITORY}/locks"
+# older NAME DAYS HOUR: a snapshot of that time, which holds its name.
+OLDER = f"""
+export RESTIC_PASSWORD_FILE=/etc/holdfast/secrets/holdfast-backup/password
+older() {{
+    echo "$1" > /etc/ssh/mark
+    restic -r {REPOSITORY} --no-cache backup --json --host web1 --tag holdfast \\
+        --time "$(date -d "$2 days ago" +%F) $3:00:00" /etc/ssh | tail -n 1
+}}
+"""
 UNIT = "/etc/systemd/system/holdfast-backup.service"
 # The same unit with another program.
 PROBE = f"""
@@ -70,7 +80,15 @@ def start(target: Target) -> dict[str, str]:
 
 def snapshots(target: Target) -> int:
     """How many snapshots the local repository holds."""
-    return int(target.sh("ls /var/backups/holdfast/web1/snapshots | wc -l"))
+    return int(target.sh(f"ls {REPOSITORY}/snapshots | wc -l"))
+
+
+def older(target: Target, *wanted: tuple[str, int, int]) -> dict[str, str]:
+    """Make snapshots that are so many days old, at that hour; return the ID of each by its name."""
+    script = "\n".join(f'older "{name}" {days} {hour:02}' for name, days, hour in wanted)
+    made = target.sh(f"{OLDER}{script}").splitlines()
+    target.sh(f"chown -R --reference {REPOSITORY} {REPOSITORY}; echo now > /etc/ssh/mark")
+    return {name: json.loads(line)["snapshot_id"] for (name, _, _), line in zip(wanted, made, strict=True)}
 
 
 def test_it_comes_back(target: Target) -> None:
@@ -257,26 +275,37 @@ def test_a_killed_run_hinders_none(target: Target) -> None:
 def test_old_snapshots_go_and_any_that_stays_comes_back(target: Target) -> None:
     """Of each day, week and month the last one stays as long as the policy says; restore takes whichever is named."""
     assert start(target)["ActiveState"] == "inactive"
-    made = {}
-    for name, days, hour in (("year", 400, 9), ("week", 40, 9), ("week's", 40, 21), ("day", 3, 9), ("day's", 3, 21)):
-        made[name] = target.sh(f"""echo "{name}" > /etc/ssh/mark
-            export RESTIC_PASSWORD_FILE=/etc/holdfast/secrets/holdfast-backup/password
-            restic -r /var/backups/holdfast/web1 --no-cache backup --json --host web1 --tag holdfast \\
-                --time "$(date -d '{days} days ago' +%F) {hour:02}:00:00" /etc/ssh | tail -n 1""")
-    ids = {name: json.loads(line)["snapshot_id"] for name, line in made.items()}
-    target.sh("chown -R --reference /var/backups/holdfast/web1 /var/backups/holdfast/web1; echo now > /etc/ssh/mark")
+    # With today's these are backups of 14 days in a row: one of each of the last 14 days stays in any case.
+    row = [(f"of day {days}", days, 9) for days in range(1, 13)]
+    ids = older(target, ("year", 400, 9), ("week", 40, 9), ("week's", 40, 21), ("day", 13, 9), ("day's", 13, 21), *row)
     before = snapshots(target)
-    assert "snapshot " in target.play(BACKUP).text
-    assert before == 6
-    left = set(target.sh("ls /var/backups/holdfast/web1/snapshots").split())
-    assert {name for name, ident in ids.items() if ident in left} == {"week's", "day's"}
-    assert len(left) == 3, "today's last one alone"
+    told = target.play(BACKUP)
+    assert "snapshot " in told.text
+    assert "nothing old was removed" not in told.text
+    assert before == 18
+    left = set(target.sh(f"ls {REPOSITORY}/snapshots").split())
+    assert {name for name, ident in ids.items() if ident in left} == {"week's", "day's", *(name for name, _, _ in row)}
+    assert len(left) == 15, "of today the last one alone"
 
     kept = "week's"
     restore(target, "/etc/ssh/mark", "/var/restore/older", "-e", f"snapshot={ids[kept][:8]}")
     assert target.sh("cat /var/restore/older/etc/ssh/mark").strip() == kept
     gone = restore(target, "/etc/ssh/mark", "/var/restore/gone", "-e", f"snapshot={ids['year'][:8]}", expect=2)
     assert f"has no snapshot {ids['year'][:8]} of this host" in gone.text
+
+
+def test_a_wrong_clock_takes_no_history(target: Target) -> None:
+    """After a long time without a backup, as a clock that stands ahead makes it seem, nothing is removed yet.
+
+    What was made under such a clock is not what comes back as the latest.
+    """
+    ids = older(target, ("year", 401, 9), ("a day later", 400, 9), ("of the future", -30, 9))
+    told = target.play(BACKUP)
+    assert "nothing old was removed, since no backup was made between" in told.text
+    assert set(ids.values()) <= set(target.sh(f"ls {REPOSITORY}/snapshots").split())
+    assert snapshots(target) == 4
+    restore(target, "/etc/ssh/mark", "/var/restore/latest")
+    assert target.sh("cat /var/restore/latest/etc/ssh/mark").strip() == "now"
 
 
 def test_the_check_finds_damage(target: Target) -> None:

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import datetime
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -21,7 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 FOLDER = "/etc/holdfast/backup"
 SECRETS = "/etc/holdfast/secrets/holdfast-backup"
@@ -44,6 +45,9 @@ AWAY = re.compile(
 )
 SSH_FAILED = 255  # ssh(1): it ended with an error of its own
 MISSING = re.compile(r"repository does not exist|no such file or directory|file does not exist", re.IGNORECASE)
+# Of so many of the last days with a backup one stays, whatever its age: as many as the default keeps in good times.
+DAYS = 14
+GAP = 32  # days without a backup that are no schedule any more, were it a monthly one
 
 
 class BackupError(Exception):
@@ -303,7 +307,45 @@ def backup(order: dict[str, Any]) -> None:
         f"snapshot {record['snapshot'][:8]}: {record['files']} files, {record['bytes']} bytes, "
         f"{record['added']} bytes new, {record['seconds']} s"
     )
+    forget(order)
+
+
+def when(snapshot: dict[str, Any]) -> datetime.datetime:
+    """The time that a snapshot bears."""
+    return datetime.datetime.fromisoformat(snapshot["time"]).astimezone(datetime.UTC)
+
+
+def snapshots(order: dict[str, Any], *which: str) -> list[dict[str, Any]]:
+    """This host's snapshots, the oldest first. One of the future comes first: it was made under a wrong clock."""
+    asked = ["--json", "--host", order["host"], "--tag", "holdfast", *which]
+    found: list[dict[str, Any]] = json.loads(must(order, UNLOCKED, "snapshots", *asked)) or []
+    present = datetime.datetime.now(datetime.UTC)
+    return sorted(found, key=lambda one: (when(one) <= present, when(one)))
+
+
+def gap(days: Iterable[datetime.date]) -> tuple[datetime.date, datetime.date] | None:
+    """Return between which of the last days with a backup none was made for long."""
+    last = sorted(set(days))[-DAYS:]
+    found = [(one, other) for one, other in itertools.pairwise(last) if (other - one).days > GAP]
+    return found[-1] if found else None
+
+
+def forget(order: dict[str, Any]) -> None:
+    """Let go of what is older than declared. restic counts from the newest one, and what it prunes never comes back.
+
+    After a long standstill, or under a clock that stands ahead, that could be the whole history. So nothing goes before
+    there are backups of some days again, and one of each of these stays. Days, since a day may have many backups.
+    """
+    today = datetime.datetime.now(datetime.UTC).date()
+    found = gap(day for day in (when(one).date() for one in snapshots(order)) if day <= today)
+    if found:
+        print(
+            f"nothing old was removed, since no backup was made between {found[0]} and {found[1]}: is the clock right? "
+            f"It is removed again once there are backups of {DAYS} days since then"
+        )
+        return
     keep = [f"--keep-within-{each}={order['keep'][each]}" for each in ("daily", "weekly", "monthly")]
+    keep.append(f"--keep-daily={DAYS}")
     must(order, "forget", "--host", order["host"], "--tag", "holdfast", "--group-by", "host", "--prune", *keep)
 
 
@@ -387,8 +429,8 @@ def restore(order: dict[str, Any], path: str, to: str, snapshot: str, *, only_li
         raise BackupError("write both `path` and `to` as absolute paths")
     if os.path.lexists(to) and (not os.path.isdir(to) or os.listdir(to)):
         raise BackupError(f"{to} is there and not an empty directory: choose another")
-    which = ["--host", order["host"], "--tag", "holdfast", snapshot]
-    chosen = json.loads(must(order, UNLOCKED, "snapshots", "--json", *which))
+    # Not restic's own `latest`: that may be one of the future, and older than others.
+    chosen = snapshots(order, *([] if snapshot == "latest" else [snapshot]))
     if not chosen:
         raise BackupError(f"the repository has no snapshot {snapshot} of this host")
     found = chosen[-1]

@@ -1,0 +1,84 @@
+"""The program of the backups, with folders of the test's own and without restic."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Restic:
+    """Answers in the place of restic, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        """Answer every command with success, until told otherwise."""
+        self.asked: list[list[str]] = []
+        self.answers: dict[str, tuple[int, str, str]] = {}
+
+    def __call__(self, _: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Answer by the verb."""
+        words = [word for word in arguments if not word.startswith("--no-")]
+        self.asked.append(words)
+        code, out, err = self.answers.get(words[0], (0, "", ""))
+        return subprocess.CompletedProcess(words, code, out, err)
+
+    def said(self, verb: str) -> list[list[str]]:
+        """Return what it was asked with this verb."""
+        return [words for words in self.asked if words[0] == verb]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Give the program; its folders lie in ``tmp_path``."""
+    spec = importlib.util.spec_from_file_location("holdfast_backup", ROOT / "roles/backup/files/backup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name in ("FOLDER", "SECRETS", "STATE"):
+        (tmp_path / name.lower()).mkdir()
+        monkeypatch.setattr(module, name, str(tmp_path / name.lower()))
+    monkeypatch.setattr(module, "LOCK", str(tmp_path / "lock"))
+    (tmp_path / "lock").touch()
+    return module
+
+
+@pytest.fixture
+def restic(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Restic:
+    """Give what stands in for restic."""
+    stand_in = Restic()
+    monkeypatch.setattr(program, "restic", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def order(program: ModuleType, tmp_path: Path) -> dict[str, Any]:
+    """Give what a host with a local repository is told; it lies where the program looks for it."""
+    (tmp_path / "source").write_text("text")
+    made = {
+        "host": "web1",
+        "url": str(tmp_path / "repository"),
+        "path": str(tmp_path / "repository"),
+        "server": None,
+        "sources": [str(tmp_path / "source")],
+        "keep": {"daily": "14d", "weekly": "2m", "monthly": "1y"},
+    }
+    (tmp_path / "repository").mkdir()
+    Path(program.FOLDER, "orders.json").write_text(json.dumps(made))
+    return made
+
+
+@pytest.fixture
+def far(order: dict[str, Any]) -> dict[str, Any]:
+    """Give what a host with a repository on a server is told."""
+    server = {"name": "203.0.113.50", "port": 22, "user": "depot", "known_hosts": ""}
+    return {**order, "url": "sftp://depot@203.0.113.50:22//srv/b/web1", "path": "/srv/b/web1", "server": server}
