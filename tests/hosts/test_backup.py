@@ -216,6 +216,8 @@ def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
             data["policy"]["backup"]["repository"] = {"url": url, "host_key": host_key}
 
         edit(target, "group_vars/all/policy.yml", declare)
+        # As a full disk leaves it.
+        target.sh("install -m 600 /dev/null /etc/holdfast/secrets/holdfast-backup/id_ed25519")
         first = target.play(SITE)
         line = next(part for part in first.text.splitlines() if "restrict ssh-ed25519" in part)
         invited = line[line.index("restrict ssh-ed25519") :].strip(" '\",").removesuffix("\\n")
@@ -225,6 +227,10 @@ def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
 
         script = "cd /home/depot; install -d -m 700 -o depot .ssh; install -m 644 /dev/stdin .ssh/authorized_keys"
         server.exec(["sh", "-c", script], stdin=f"{invited}\n".encode())
+        keys = "/home/depot/hosts/web1/keys"
+        server.exec(["sh", "-c", f"mkdir -p {keys}; touch {keys}/{'7d' * 32}; chown -R depot /home/depot/hosts"])
+        assert "remove /home/depot/hosts/web1, and run again" in target.play(BACKUP, expect=2).text
+        server.exec(["rm", "-r", "/home/depot/hosts"])
         assert "snapshot " in target.play(BACKUP).text
         assert server.exec(["ls", "/home/depot/hosts/web1"]).stdout.split()[0] == "config"
         restore(target, "/etc/ssh", "/var/restore/far")
@@ -306,6 +312,24 @@ def test_a_wrong_clock_takes_no_history(target: Target) -> None:
     assert snapshots(target) == 4
     restore(target, "/etc/ssh/mark", "/var/restore/latest")
     assert target.sh("cat /var/restore/latest/etc/ssh/mark").strip() == "now"
+
+
+def test_a_killed_init_is_gone_on_with(target: Target) -> None:
+    """It leaves a key and no config: the key goes, and the repository is made. Data without a config is not touched."""
+    forget = f"rm {REPOSITORY}/config /var/lib/holdfast/backup/repository.json"
+    target.sh(forget)
+    mended = start(target)
+    assert mended["ActiveState"] == "inactive", mended["said"]
+    assert f"removed what a killed run left in {REPOSITORY}/keys" in mended["said"]
+    assert snapshots(target) == 1
+    files = f"find {REPOSITORY} -type f | sort"
+    target.sh(forget)
+    before = target.sh(files)
+    assert f"{REPOSITORY}/keys/" in before
+    lost = start(target)
+    assert (lost["ActiveState"], lost["ExecMainStatus"]) == ("failed", "1")
+    assert "its config is lost" in lost["said"]
+    assert target.sh(files) == before
 
 
 def test_the_check_finds_damage(target: Target) -> None:

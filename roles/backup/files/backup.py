@@ -45,6 +45,8 @@ AWAY = re.compile(
 )
 SSH_FAILED = 255  # ssh(1): it ended with an error of its own
 MISSING = re.compile(r"repository does not exist|no such file or directory|file does not exist", re.IGNORECASE)
+HALF_MADE = re.compile(r"repository already contains (keys|snapshots)")
+NAME = re.compile(r"\b[0-9a-f]{64}\b")  # of a file in a repository
 # Of so many of the last days with a backup one stays, whatever its age: as many as the default keeps in good times.
 DAYS = 14
 GAP = 32  # days without a backup that are no schedule any more, were it a monthly one
@@ -63,32 +65,51 @@ class AwayError(BackupError):
     """The server cannot be entered yet."""
 
 
+def read(path: str, fix: str) -> dict[str, Any]:
+    """Return what one of our own files holds.
+
+    Raises:
+        BackupError: it cannot be read, or is damaged; with what to do then.
+    """
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found: dict[str, Any] = json.load(handle)
+    except (OSError, ValueError) as error:
+        raise BackupError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}\n{fix}") from error
+    return found
+
+
+def put(path: str, text: str) -> None:
+    """Write a file that everybody may read; neither readers nor a power loss ever see half of it.
+
+    Raises:
+        BackupError: it could not be written.
+    """
+    try:
+        with open(f"{path}.new", "w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fchmod(handle.fileno(), 0o644)
+            os.fsync(handle.fileno())
+        os.rename(f"{path}.new", path)
+    except OSError as error:
+        raise BackupError(f"{path} could not be written: {error.strerror}") from error
+
+
 def orders() -> dict[str, Any]:
     """What the inventory declares for this host."""
-    with open(f"{FOLDER}/orders.json", encoding="utf-8") as handle:
-        found: dict[str, Any] = json.load(handle)
-    return found
+    return read(f"{FOLDER}/orders.json", "playbooks/site.yml writes it anew")
 
 
 def state(name: str) -> dict[str, Any]:
     """What an earlier run wrote down; nothing where none did."""
-    try:
-        with open(f"{STATE}/{name}.json", encoding="utf-8") as handle:
-            found: dict[str, Any] = json.load(handle)
-    except FileNotFoundError:
-        return {}
-    return found
+    path = f"{STATE}/{name}.json"
+    return read(path, "remove it, if the repository is where it should be") if os.path.exists(path) else {}
 
 
 def write_down(name: str, content: dict[str, Any]) -> None:
-    """Keep something for later runs and for those who look; readers never see half of it."""
-    path = f"{STATE}/{name}.json"
-    with open(f"{path}.new", "w", encoding="utf-8") as handle:
-        json.dump(content, handle)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.chmod(f"{path}.new", 0o644)
-    os.rename(f"{path}.new", path)
+    """Keep something for later runs and for those who look."""
+    put(f"{STATE}/{name}.json", json.dumps(content))
 
 
 def was_made(order: dict[str, Any]) -> bool:
@@ -118,9 +139,14 @@ def secrets() -> str:
     return os.environ.get("CREDENTIALS_DIRECTORY", SECRETS)
 
 
+def login() -> list[str]:
+    """Options of ssh and sftp for the server, which ssh's configuration names `repository`."""
+    return ["-F", f"{FOLDER}/ssh_config", "-i", f"{secrets()}/id_ed25519"]
+
+
 def ssh() -> list[str]:
-    """How the server is reached; ssh's configuration names it `repository`."""
-    return ["ssh", "-F", f"{FOLDER}/ssh_config", "-i", f"{secrets()}/id_ed25519", "repository", "-s", "sftp"]
+    """How the server is reached."""
+    return ["ssh", *login(), "repository", "-s", "sftp"]
 
 
 def shut_out() -> str:
@@ -184,7 +210,20 @@ def judge(order: dict[str, Any], said: str, code: int) -> NoReturn:
             f"To begin afresh, remove {STATE}/repository.json\n{last}",
             code,
         )
+    if HALF_MADE.search(said) and not was_made(order):
+        raise half_made(order)
     raise BackupError(last, code)
+
+
+def half_made(order: dict[str, Any]) -> BackupError:
+    """Say what is to be done with a repository without a config file that is not ours to mend."""
+    server = order["server"]
+    place = f"{server['user']}@{server['name']}:{order['path']}" if server else order["path"]
+    return BackupError(
+        f"{place} has no config file, but other files of a repository. If they are in keys alone, a killed run left "
+        f"them: remove {order['path']}, and run again. Otherwise its config is lost, and without it nothing in there "
+        "can be read: bring it back from a copy, or move the folder away"
+    )
 
 
 def must(order: dict[str, Any], *arguments: str) -> str:
@@ -226,20 +265,68 @@ def make_repository(order: dict[str, Any]) -> None:
     if found.returncode:
         if not MISSING.search(found.stderr) or was_made(order):
             fail(order, found)
-        must(order, "init")
-        print(f"made the repository {order['url']}")
+        make_anew(order)
     if not was_made(order):
         write_down("repository", {"url": order["url"], "time": now()})
+
+
+def make_anew(order: dict[str, Any]) -> None:
+    """Make the repository where there is none.
+
+    `init` writes a key first and the config last. After one that was killed between them restic 0.18 refuses to go on,
+    and 0.14 makes a second key and then tries the first one, to which the config does not belong.
+
+    Raises:
+        BackupError: a killed `init` left a key on the server, which is not ours to mend; or more than keys is there.
+    """
+    if not order["server"]:
+        clear_half_made(order)
+    elif NAME.search(listed(*(f"{order['path']}/{folder}" for folder in ("keys", "snapshots")))):
+        raise half_made(order)
+    must(order, "init")
+    print(f"made the repository {order['url']}")
+
+
+def listed(*folders: str) -> str:
+    """What the server says is in these folders; nothing where they are not there."""
+    asked = "".join(f"-ls -1 {folder}\n" for folder in folders)  # the dash: go on with the next one all the same
+    return subprocess.run(
+        ["sftp", "-b", "-", *login(), "repository"],
+        input=asked, capture_output=True, text=True, errors="replace", check=False,
+    ).stdout  # fmt: skip
+
+
+def clear_half_made(order: dict[str, Any]) -> None:
+    """Remove the keys that a killed `init` left in our own folder: nothing was encrypted with them yet.
+
+    Raises:
+        BackupError: there is more than keys.
+    """
+    keys = files_below(f"{order['path']}/keys")
+    if any(files_below(f"{order['path']}/{folder}") for folder in ("data", "index", "snapshots")):
+        raise half_made(order)
+    for each in keys:
+        os.unlink(each)
+    if keys:
+        print(f"removed what a killed run left in {order['path']}/keys")
+
+
+def refuse(error: OSError) -> NoReturn:
+    """Let no folder count as empty that cannot be read."""
+    raise error
+
+
+def files_below(path: str) -> list[str]:
+    """The files anywhere below a folder, which need not be there."""
+    if not os.path.isdir(path):
+        return []
+    return [f"{folder}/{name}" for folder, _, names in os.walk(path, onerror=refuse) for name in names]
 
 
 def holds_something(path: str) -> bool:
     """Tell whether a file has content, or a folder a file anywhere below it."""
     if not os.path.isdir(path):
         return os.stat(path).st_size > 0
-
-    def refuse(error: OSError) -> NoReturn:
-        raise error
-
     return any(files for _, _, files in os.walk(path, onerror=refuse))
 
 
@@ -396,15 +483,48 @@ def key() -> None:
     """Make this host's key for the server, once, and lay its public half where the sandbox sees it."""
     private = f"{SECRETS}/id_ed25519"
     os.makedirs(SECRETS, mode=0o700, exist_ok=True)
-    if not os.path.exists(private):
-        comment = f"holdfast-backup@{orders()['host']}"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", private], check=True)
-    with (
-        open(f"{private}.pub", encoding="utf-8") as source,
-        open(f"{FOLDER}/id_ed25519.pub", "w", encoding="utf-8") as target,
-    ):
-        target.write(source.read())
-    os.chmod(f"{FOLDER}/id_ed25519.pub", 0o644)
+    if not os.path.exists(private) or not os.path.getsize(private):
+        make_key(private)
+    # Derived each time: no kill can leave one half without the other.
+    fix = f"{private} cannot be used; remove it, and the next run makes another, of which the server has to be told"
+    put(f"{FOLDER}/id_ed25519.pub", keygen(fix, "-y", "-P", "", "-f", private))
+
+
+def make_key(private: str) -> None:
+    """Make a key that has its name once it is whole.
+
+    Raises:
+        BackupError: it could not be made.
+    """
+    new, failed = f"{private}.new", f"{private} could not be made"
+    comment = f"holdfast-backup@{orders()['host']}"
+    try:
+        # What a killed run left: ssh-keygen would ask before it writes over that.
+        for path in (new, f"{new}.pub", f"{private}.pub"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        keygen(failed, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", new)
+        os.unlink(f"{new}.pub")
+        with open(new, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.rename(new, private)
+    except OSError as error:
+        raise BackupError(f"{failed}: {error.strerror}") from error
+
+
+def keygen(otherwise: str, *arguments: str) -> str:
+    """Return what ssh-keygen says.
+
+    Raises:
+        BackupError: it failed; with these words.
+    """
+    done = subprocess.run(
+        ["ssh-keygen", *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise BackupError(f"{otherwise}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def tell(order: dict[str, Any]) -> None:
@@ -483,20 +603,28 @@ def main() -> int:
     if given.verb == "start":
         return start(given.unit)
     try:
-        if given.verb == "key":
-            key()
-        elif given.verb == "tell":
-            tell(orders())
-        else:
-            with alone():
-                if given.verb == "restore":
-                    restore(orders(), given.path, given.to, given.snapshot, only_list=given.list)
-                else:
-                    {"backup": backup, "check": check, "init": init}[given.verb](orders())
+        carry_out(given)
     except BackupError as error:
         print(error, file=sys.stderr)
         return error.code
+    except OSError as error:  # a full disk, a program or a file that is not there
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        return 1
     return 0
+
+
+def carry_out(given: argparse.Namespace) -> None:
+    """Do what one verb says, alone where it reads or writes the repository."""
+    if given.verb == "key":
+        key()
+    elif given.verb == "tell":
+        tell(orders())
+    else:
+        with alone():
+            if given.verb == "restore":
+                restore(orders(), given.path, given.to, given.snapshot, only_list=given.list)
+            else:
+                {"backup": backup, "check": check, "init": init}[given.verb](orders())
 
 
 if __name__ == "__main__":
