@@ -39,6 +39,8 @@ older() {{
         --time "$(date -d "$2 days ago" +%F) $3:00:00" /etc/ssh | tail -n 1
 }}
 """
+# For the server: what the host's key may do there.
+SFTP_ALONE = 'restrict,command="internal-sftp" ssh-ed25519'
 UNIT = "/etc/systemd/system/holdfast-backup.service"
 # The same unit with another program.
 PROBE = f"""
@@ -219,14 +221,20 @@ def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
         # As a full disk leaves it.
         target.sh("install -m 600 /dev/null /etc/holdfast/secrets/holdfast-backup/id_ed25519")
         first = target.play(SITE)
-        line = next(part for part in first.text.splitlines() if "restrict ssh-ed25519" in part)
-        invited = line[line.index("restrict ssh-ed25519") :].strip(" '\",").removesuffix("\\n")
+        line = next(part for part in first.text.splitlines() if SFTP_ALONE in part)
+        invited = line[line.index(SFTP_ALONE) :].strip(" '\",").removesuffix("\\n")
         failed = target.play(BACKUP, expect=2)
         assert "Permission denied" in failed.text, failed.text[-3000:]
         assert "does not know this host yet" in failed.text
 
         script = "cd /home/depot; install -d -m 700 -o depot .ssh; install -m 644 /dev/stdin .ssh/authorized_keys"
         server.exec(["sh", "-c", script], stdin=f"{invited}\n".encode())
+        login = "-F /etc/holdfast/backup/ssh_config -i /etc/holdfast/secrets/holdfast-backup/id_ed25519 repository"
+        refused = target.sh(f"! ssh {login} 'id; touch shell' 2>&1")
+        assert "sftp connections only" in refused
+        assert "uid=" not in refused
+        assert "shell" not in server.exec(["ls", "/home/depot"]).stdout.split()
+
         keys = "/home/depot/hosts/web1/keys"
         server.exec(["sh", "-c", f"mkdir -p {keys}; touch {keys}/{'7d' * 32}; chown -R depot /home/depot/hosts"])
         assert "remove /home/depot/hosts/web1, and run again" in target.play(BACKUP, expect=2).text

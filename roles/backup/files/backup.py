@@ -245,7 +245,7 @@ def invitation(order: dict[str, Any]) -> str:
     server = order["server"]
     return (
         f"If {server['name']} does not know this host yet, add this line to the authorized_keys of {server['user']} "
-        f"there, and run playbooks/backup.yml:\nrestrict {key}"
+        f'there, and run playbooks/backup.yml:\nrestrict,command="internal-sftp" {key}'
     )
 
 

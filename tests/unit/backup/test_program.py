@@ -108,6 +108,12 @@ def test_restics_own_words_for_it_are_known(program: ModuleType, restic: Restic,
 # --- the key for the server -----------------------------------------------------------------------------------------
 
 
+def test_the_server_takes_the_key_for_sftp_alone(program: ModuleType, far: dict[str, Any]) -> None:
+    Path(program.FOLDER, "id_ed25519.pub").write_text("ssh-ed25519 AAAA holdfast-backup@web1\n")
+    line = 'restrict,command="internal-sftp" ssh-ed25519 AAAA holdfast-backup@web1'
+    assert program.invitation(far).splitlines()[-1] == line
+
+
 def key(program: ModuleType) -> tuple[str, str]:
     """Let the key be made; return both halves."""
     program.key()
