@@ -340,6 +340,34 @@ def test_a_killed_init_is_gone_on_with(target: Target) -> None:
     assert target.sh(files) == before
 
 
+@pytest.mark.parametrize("what", ["repository", "password"])
+def test_what_is_not_declared_any_more_ends(target: Target, tmp_path: Path, what: str) -> None:
+    """Timers, units and the password go, the repository stays. Then a run makes no call for it, as where none was."""
+    target = own(target, tmp_path)
+    calls = tmp_path / "calls.json"
+    target.environment |= {"ANSIBLE_CALLBACKS_ENABLED": "remote_calls", "HOLDFAST_CALLS_FILE": str(calls)}
+    assert start(target)["ActiveState"] == "inactive"
+    if what == "repository":
+        edit(target, "group_vars/all/policy.yml", lambda data: data["policy"]["backup"].pop("repository"))
+    else:
+        edit(target, "group_vars/all/vault.yml", lambda data: data["vault"].pop("backup"))
+    # What an admin has stopped already is no reason to fail.
+    target.sh("systemctl disable --now holdfast-backup-check.timer")
+    ended = target.play(SITE)
+    assert ended.changed
+    assert "is backed up" in " ".join(ended.text.split()), "the preflight says so"
+    assert target.sh("find /etc /usr/local -path '*holdfast*backup*' ! -type d") == ""
+    assert target.sh("systemctl list-units --no-legend --plain --state=active,failed 'holdfast-backup*'") == ""
+    assert snapshots(target) == 1
+    assert not target.play(SITE).changed
+    assert json.loads(calls.read_text(encoding="utf-8"))["most"] == 5
+
+    target.sh("rm /var/lib/holdfast/sets/backup.json")
+    assert not target.play(SITE).changed
+    assert not target.play(SITE).changed
+    assert json.loads(calls.read_text(encoding="utf-8"))["most"] == 5
+
+
 def test_the_check_finds_damage(target: Target) -> None:
     """One byte of a file's content fails the weekly check, when its turn has come."""
     target.sh("systemctl start holdfast-backup.service && systemctl start holdfast-backup-check.service")
