@@ -10,14 +10,17 @@ DAY = 24 * 60
 WEEK = 7 * DAY
 
 
-def days_of(text: str) -> list[int]:
-    """Return the days of the week that `Mon,Wed` or `Fri..Mon` names; every day for nothing."""
-    if not text:
-        return list(range(7))
-    if ".." in text:
-        first, last = (DAYS.index(day) for day in text.split(".."))
-        return [(first + offset) % 7 for offset in range((last - first) % 7 + 1)]
-    return [DAYS.index(day) for day in text.split(",")]
+def days_of(text: str) -> set[int]:
+    """Return the days of the week that `Mon..Wed,Fri` names; every day for nothing.
+
+    `Fri..Mon`, which calendar_mistakes refuses, is read as it is meant, so that an overlap is told at once.
+    """
+    days = set()
+    for item in text.split(",") if text else ["Mon..Sun"]:
+        first, _, last = item.partition("..")
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        days |= {(begin + offset) % 7 for offset in range((end - begin) % 7 + 1)}
+    return days
 
 
 def minutes_of(window: dict[str, Any]) -> set[int]:

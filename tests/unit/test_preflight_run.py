@@ -102,7 +102,12 @@ def bad() -> dict[str, Any]:
     raw["hosts"]["lb1"]["address"] = "203.0.113.11"
     raw["hosts"]["lb1"]["networks"][1]["address"] = "10.0.0.300"
     del raw["hosts"]["bastion"]["console"]
-    raw["policy"] = {"guard": {"seconds": 40}}
+    raw["policy"] = {"guard": {"seconds": 40}, "backup": {"at": "every day"}}
+    raw["services"][-1]["schedule"] = [{"name": "tick", "exec": "tick", "at": "every hour"}]
+    raw["hosts"]["web1"]["window"], raw["hosts"]["web2"]["window"] = (
+        {"at": "Mon..Wed,Fri 02:30"},
+        {"at": "Fri..Mon 02:00"},
+    )
     raw["variables"]["db1"].append("ansible_host")
     return raw
 
@@ -143,6 +148,10 @@ host lb1, host.networks[backend].address: found 10.0.0.300; write an IPv4
 host bastion, host.console: found nothing; write an account
 host db1, ansible_host: found set in the inventory; remove it and write host.address
 policy, guard.seconds: found 40; write more than 55
+policy, backup.at: found every day; every is no day of the week: write a time such as daily
+service shop, schedule[tick].at: found every hour; every is no day of the week
+host web2, host.window.at: found Fri..Mon 02:00; systemd takes no range over the week's end: write Fri,Sat,Sun,Mon
+host web2, host.window: found Fri..Mon 02:00 for 60 minutes; choose another time: web1 of the group web has Mon..Wed,Fri
 operator, rights: found no jump right on web1; give alice the right
 person alice, vault.password_hashes.alice: found something that is no crypt hash
 host db1, vault.password_hashes.rescue: found an MD5 hash

@@ -35,7 +35,7 @@ def findings(
         + FILTERS["egress_mistakes"](cat)
         + FILTERS["password_mistakes"](cat, HASHES if hashes is None else hashes, today)
     )
-    found += FILTERS["window_mistakes"](cat)
+    found += FILTERS["calendar_mistakes"](cat) + FILTERS["window_mistakes"](cat)
     found += FILTERS["backup_mistakes"](cat, secrets) + FILTERS["health_mistakes"](cat)
     return found
 
@@ -55,7 +55,13 @@ def test_a_good_inventory_has_no_mistake(raw: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("Sun 03:00", "Sun 04:00"), ("Sun 23:00", "Mon 00:00"), ("Mon..Fri 03:00", "Sat,Sun 03:00"), ("04:00", "05:00")],
+    [
+        ("Sun 03:00", "Sun 04:00"),
+        ("Sun 23:00", "Mon 00:00"),
+        ("Mon..Fri 03:00", "Sat,Sun 03:00"),
+        ("Mon..Wed,Fri..Sat 03:00", "Thu,Sun 03:00"),
+        ("04:00", "05:00"),
+    ],
 )
 def test_windows_that_touch_do_not_overlap(raw: dict[str, Any], first: str, second: str) -> None:
     raw["hosts"]["web1"]["window"], raw["hosts"]["web2"]["window"] = {"at": first}, {"at": second}
@@ -196,8 +202,13 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(host("web1"), ssh={"jump": "web1"}), "host web1", "host.ssh.jump", "without this one"),
     (set_in(host("web1"), ssh={"jump": "web3"}), "host web1", "host.ssh.jump", "did you mean web"),
     (set_in(host("bastion"), ssh={"jump": "db1"}), "host db1", "host.ssh.jump", "without this one"),
-    (windows(web1="Sun 03:00", web2="Sat..Mon 03:59"), "host web2", "host.window", "web1 of the group web has Sun"),
+    (windows(web1="Sun 03:00", web2="Sat,Sun 03:59"), "host web2", "host.window", "web1 of the group web has Sun"),
     (windows(web1="Sun 23:30", web2="Mon 00:15"), "host web2", "host.window", "choose another time"),
+    (windows(web1="Mon..Wed,Fri 02:30", web2="Sun,Thu..Sat 02:00"), "host web2", "host.window", "has Mon..Wed,Fri"),
+    (windows(web1="Sun 03:00", web2="04:00", lb1="Mon..Wed..Fri 02:30"), "host lb1", "host.window.at", "Mon..Wed,Fri"),
+    (windows(web1="Fri..Mon 02:30"), "host web1", "host.window.at", "the week's end: write Fri,Sat,Sun,Mon"),
+    (windows(web1="Sun 03:00", web2="Sat..Mon 03:59"), "host web2", "host.window.at", "write Sat,Sun,Mon"),
+    (windows(web1="Sun 03:00", web2="Sat..Mon 03:59"), "host web2", "host.window", "web1 of the group web has Sun"),
     (windows(web1="Sunday 03:00"), "host web1", "host.window.at", "days and a time"),
     (set_in(host("web1"), forwards="router", networks=[]), "host web1", "host.forwards", "private network's card"),
     (set_in(host("web1"), ssh={"host_key": rsa(2048)}), "host web1", "host.ssh.host_key", "3072"),

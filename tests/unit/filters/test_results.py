@@ -72,7 +72,7 @@ def every_mistake(raw: Any) -> list[dict[str, str]]:
     found += FILTERS["key_mistakes"](cat) + FILTERS["people_mistakes"](cat, TODAY) + FILTERS["network_mistakes"](cat)
     found += FILTERS["egress_mistakes"](cat)
     found += FILTERS["admin_mistakes"](cat, TODAY, "alice", ["web1"]) + FILTERS["password_mistakes"](cat, {}, TODAY)
-    found += FILTERS["window_mistakes"](cat)
+    found += FILTERS["calendar_mistakes"](cat) + FILTERS["window_mistakes"](cat)
     found += FILTERS["service_mistakes"](cat, raw)
     found += FILTERS["backup_mistakes"](cat, {}) + FILTERS["health_mistakes"](cat)
     assert FILTERS["mistakes_text"](found, "mistake") is not None
