@@ -14,7 +14,7 @@ import yaml
 
 from tests.calendars import BAD, GOOD, PLAINER
 
-from .starts import SITE, Witness, edit, own
+from .starts import SITE, Witness, edit, edit_host, own
 
 if TYPE_CHECKING:
     from .conftest import Target
@@ -339,3 +339,20 @@ def test_times_are_what_systemd_takes(target: Target) -> None:
     texts = [*GOOD, *PLAINER, *BAD]
     answers = target.host.exec(["sh", "-c", ask], stdin="".join(f"{text}\n" for text in texts).encode()).stdout.split()
     assert dict(zip(texts, answers, strict=True)) == {text: "no" if text in BAD else "yes" for text in texts}
+
+
+def test_times_of_the_timers(target: Target, tmp_path: Path) -> None:
+    """A window of several ranges is the timer's; what is set beside the data is judged by the host, in both timers."""
+    edited = own(target, tmp_path)
+    edit_host(edited, window={"at": "Mon..Wed,Fri 02:30", "minutes": 30})
+    edited.play(SITE)
+    names = "apt-daily-upgrade.timer holdfast-updates-window.timer"
+    timers = f"systemctl is-active {names}; systemctl show -p TimersCalendar {names} | grep -o 'OnCalendar=[^;]*'"
+    before = target.sh(timers)
+    assert "Mon..Wed,Fri *-*-* 02:30:00 UTC" in before
+    assert before.split()[:2] == ["active", "active"]
+    for wrong in ({"updates_every": "now and then"}, {"updates_window": {"at": "Fri..Mon 03:00", "minutes": 30}}):
+        refused = edited.play(SITE, "-e", json.dumps(wrong), expect=2)
+        assert "nothing was changed" in refused.text, refused.text[-2000:]
+        assert "Failed to parse calendar" in " ".join(refused.text.split()), refused.text[-2000:]
+        assert target.sh(timers) == before
