@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 RELEASE = {
@@ -18,12 +19,21 @@ SPEC = {"releases": {"type": "list", "elements": "dict", "options": RELEASE, "re
 
 
 def packed(source: Path, folder: str) -> Path:
-    """Return an archive of a release; one that is an archive already is its own."""
-    if not source.is_dir():
+    """Return an archive of a release; one that is an archive already is its own.
+
+    Raises AnsibleActionFail: it is gone, or changes meanwhile.
+    """
+    if source.is_file():
         return source
     made = Path(folder, "release.tar.gz")
-    with tarfile.open(made, "w:gz", compresslevel=3) as archive:
-        archive.add(source, arcname=".")
+    try:
+        with tarfile.open(made, "w:gz", compresslevel=3) as archive:
+            archive.add(source.resolve(), arcname=".")  # of a link nothing but the link would be packed
+    except OSError as error:
+        raise AnsibleActionFail(
+            f"nothing was changed, {source} cannot be packed: {error}. Where it is being built, let the build end, "
+            "and run again"
+        ) from None  # Ansible would tell it twice
     return made
 
 
@@ -45,20 +55,23 @@ class ActionModule(ActionBase):
             if not self._task.check_mode:
                 answer = self._copy(entry, variables)
                 if answer.get("failed"):
-                    return {**result, **answer, "msg": f"{said}: {answer.get('msg')}"}
+                    return {**result, **answer, "msg": f"{said} from {entry['source']}: {answer.get('msg')}"}
             result[kind].append(said)
             self._display.display(f"  {variables['inventory_hostname']}: {'would ' * (kind == 'would')}{said}")
         return result
 
     def _copy(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         place = self._make_tmp_path()
+        source = Path(entry["source"])
         try:
             with tempfile.TemporaryDirectory() as folder:
                 archive = self._connection._shell.join_path(place, "release.tar.gz")
-                self._transfer_file(str(packed(Path(entry["source"]), folder)), archive)
+                carried = packed(source, folder)
+                self._transfer_file(str(carried), archive)
+            named_by = "archive" if carried == source else "content"
             answer: dict[str, Any] = self._execute_module(
                 module_name="release_copy",
-                module_args={"name": entry["name"], "place": entry["place"], "archive": archive},
+                module_args={"name": entry["name"], "place": entry["place"], "archive": archive, "named_by": named_by},
                 task_vars=variables,
                 wrap_async=False,
             )

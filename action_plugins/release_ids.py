@@ -52,6 +52,27 @@ def _raise(error: OSError) -> None:
     raise error
 
 
+def look(services: list[dict[str, Any]], directory: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return id and path of each service's release, and why others cannot be read, both by service."""
+    releases: dict[str, Any] = {}
+    unreadable: dict[str, str] = {}
+    for service in services:
+        if not (given := service.get("release")):
+            continue
+        path = Path(directory, str(given["path"]))
+        try:
+            digest = digest_of(path)
+        except OSError as error:
+            unreadable[str(service["name"])] = f"{given['path']}: {error.strerror or error}"
+            continue
+        if not path.is_dir() and not path.name.endswith((".tar.gz", ".tgz")):
+            unreadable[str(service["name"])] = f"{given['path']}: neither a directory nor a .tar.gz"
+            continue
+        # Where a link such as `current` leads now: it may lead elsewhere by the time that the release is packed.
+        releases[str(service["name"])] = {"id": digest[:ID_LENGTH], "path": str(path.resolve())}
+    return releases, unreadable
+
+
 class ActionModule(ActionBase):
     """Controller only: no host is contacted."""
 
@@ -62,20 +83,6 @@ class ActionModule(ActionBase):
         """Return ``releases`` and what could not be read."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _spec, args = self.validate_argument_spec(SPEC)
-        releases: dict[str, Any] = {}
-        unreadable: dict[str, str] = {}
-        for service in args["services"]:
-            if not (given := service.get("release")):
-                continue
-            path = Path(args["directory"], str(given["path"]))
-            try:
-                digest = digest_of(path)
-            except OSError as error:
-                unreadable[str(service["name"])] = f"{given['path']}: {error.strerror or error}"
-                continue
-            if not path.is_dir() and not path.name.endswith((".tar.gz", ".tgz")):
-                unreadable[str(service["name"])] = f"{given['path']}: neither a directory nor a .tar.gz"
-                continue
-            releases[str(service["name"])] = {"id": digest[:ID_LENGTH], "path": str(path)}
+        releases, unreadable = look(args["services"], args["directory"])
         result.update(changed=False, releases=releases, unreadable=unreadable)
         return result

@@ -9,6 +9,8 @@ short_description: Copy the releases of services to a host
 description:
   - Each release is packed on the controller, carried as one file and unpacked in C(/srv/NAME/releases/ID), which
     appears whole or not at all. It belongs to root; the service's group may read it.
+  - What arrived is compared with the ID, which C(release_ids) made of it earlier in the run. A release that was built
+    anew meanwhile is not put under the old name; the task fails.
   - Two remote calls for each release.
 author: [holdfast]
 options:
@@ -19,8 +21,8 @@ options:
     required: true
     suboptions:
       name: {description: Name of the service; its group has to exist., type: str, required: true}
-      source: {description: Directory or archive on the controller., type: path, required: true}
-      place: {description: Directory on the host that it becomes., type: str, required: true}
+      source: {description: "Directory or archive on the controller, or a link to one.", type: path, required: true}
+      place: {description: "Directory on the host that it becomes; the last part is its ID.", type: str, required: true}
 """
 
 EXAMPLES = r"""
@@ -35,11 +37,39 @@ would: {description: The same in check mode., type: list, elements: str, returne
 """
 
 import grp
+import hashlib
 import os
 import shutil
+import stat
 import tarfile
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+
+
+# The two digests are those of the action plugin release_ids, which a host does not have; a test holds them together.
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest_of_content(path: Path) -> str:
+    """SHA-256 of all names, contents, links and x-bits in a directory."""
+    whole = hashlib.sha256()
+    for folder, directories, names in os.walk(path):
+        directories.sort()
+        for name in sorted([*directories, *names]):
+            entry = Path(folder, name)
+            mode = entry.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                what = f"link {entry.readlink()}"
+            elif stat.S_ISDIR(mode):
+                what = "directory"
+            else:
+                what = f"file {mode & stat.S_IXUSR} {digest_of_file(entry)}"
+            whole.update(f"{entry.relative_to(path)}\0{what}\0".encode(errors="surrogateescape"))
+    return whole.hexdigest()
 
 
 def place_of(member: tarfile.TarInfo) -> str:
@@ -49,6 +79,8 @@ def place_of(member: tarfile.TarInfo) -> str:
     """
     path = os.path.normpath(member.name)
     if path == ".":
+        if not member.isdir():
+            raise ValueError(f"{member.name} is the release itself and no directory")
         return ""
     if os.path.isabs(path) or path.split("/")[0] == "..":
         raise ValueError(f"{member.name} would lie outside of the release")
@@ -91,6 +123,30 @@ def unpack(archive: str, folder: str, group: int) -> None:
             os.chown(os.path.join(where, name), 0, group, follow_symlinks=False)
 
 
+def compare(digest: str, ident: str) -> None:
+    """Compare what arrived with the ID, which was made of the source when the run began.
+
+    Raises ValueError: it is something else, and would be known as that release for good.
+    """
+    now = digest[: len(ident)]
+    if now != ident:
+        raise ValueError(
+            f"the source changed since the run began, from {ident} to {now}; let the build end, and run again"
+        )
+
+
+def arrive(archive: str, folder: str, named_by: str, ident: str, group: int) -> None:
+    """Unpack into a new folder what the ID stands for.
+
+    Raises ValueError: it is something else, or something in it does not belong there.
+    """
+    if named_by == "archive":
+        compare(digest_of_file(Path(archive)), ident)
+    unpack(archive, folder, group)
+    if named_by == "content":
+        compare(digest_of_content(Path(folder)), ident)
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
@@ -98,16 +154,18 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "place": {"type": "str", "required": True},
             "archive": {"type": "path", "required": True},
+            "named_by": {"choices": ["archive", "content"], "required": True},
         }
     )
-    name, place = module.params["name"], module.params["place"]
-    fresh = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.new")
+    name, place, named_by = module.params["name"], module.params["place"], module.params["named_by"]
+    ident = os.path.basename(place)
+    fresh = os.path.join(os.path.dirname(place), f".{ident}.new")
     if os.path.isdir(place):
         module.exit_json(changed=False)
     os.umask(0o077)
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        unpack(module.params["archive"], fresh, grp.getgrnam(name).gr_gid)
+        arrive(module.params["archive"], fresh, named_by, ident, grp.getgrnam(name).gr_gid)
         os.sync()  # whole on the disk before it has its name
         os.rename(fresh, place)
     except (OSError, KeyError, ValueError, tarfile.TarError, EOFError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import tarfile
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 RUN = "playbooks/run.yml"
+COPY = "tests/hosts/playbooks/release.yml"
 PORT = 8010
 SERVICES, VAULT = "group_vars/all/services.yml", "group_vars/all/vault.yml"
 
@@ -275,6 +277,35 @@ def test_a_change_of_release(target: Target, tmp_path: Path) -> None:
     mine.play(SITE)
     assert ask(mine) in old_shop
     assert mine.play(SITE).changed == 0
+
+
+def test_where_a_release_comes_from(target: Target, tmp_path: Path) -> None:
+    """A link and an archive are as good as a directory; what is no more what it was named by is not put there."""
+    mine = own(target, tmp_path)
+    build = tmp_path / "builds/42"
+    shutil.copytree(SAMPLE, build)
+    with (build / "serve").open("a") as handle:
+        handle.write("# another\n")
+    (tmp_path / "current").symlink_to("builds/42")
+    with tarfile.open(tmp_path / "shop.tar.gz", "w:gz") as archive:
+        archive.add(build, arcname=".")
+    notes = {**declared(mine, "notes"), "release": {"path": str(tmp_path / "current")}}
+    other = shop(tmp_path / "shop", release={"path": str(tmp_path / "shop.tar.gz")})
+    declare(mine, notes, other)
+    mine.play(SITE)
+    for name in ("notes", "shop"):
+        ident = instance(mine, f"{name}-web").partition("@")[2].removesuffix(".service")
+        assert "# another" in mine.sh(f"cat /srv/{name}/releases/{ident}/serve")
+    declare(mine, {**notes, "release": {"path": str(build)}}, other)
+    assert mine.play(SITE).changed == 0, "it is the same release"
+
+    before = mine.sh("ls -A /srv/*/releases")
+    old = "0123456789ab"
+    for name, source in (("notes", tmp_path / "current"), ("shop", tmp_path / "shop.tar.gz")):
+        releases = [{"name": name, "source": str(source), "place": f"/srv/{name}/releases/{old}"}]
+        refused = mine.play(COPY, "-e", json.dumps({"releases": releases}), expect=2)
+        assert f"the source changed since the run began, from {old} to" in " ".join(refused.text.split())
+    assert mine.sh("ls -A /srv/*/releases") == before
 
 
 def test_a_removed_service(target: Target, tmp_path: Path) -> None:
