@@ -86,11 +86,16 @@ def snapshots(target: Target) -> int:
 
 
 def older(target: Target, *wanted: tuple[str, int, int]) -> dict[str, str]:
-    """Make snapshots that are so many days old, at that hour; return the ID of each by its name."""
+    """Make snapshots that are so many days old, at that hour; return the short ID of each by its name."""
     script = "\n".join(f'older "{name}" {days} {hour:02}' for name, days, hour in wanted)
     made = target.sh(f"{OLDER}{script}").splitlines()
     target.sh(f"chown -R --reference {REPOSITORY} {REPOSITORY}; echo now > /etc/ssh/mark")
-    return {name: json.loads(line)["snapshot_id"] for (name, _, _), line in zip(wanted, made, strict=True)}
+    return {name: json.loads(line)["snapshot_id"][:8] for (name, _, _), line in zip(wanted, made, strict=True)}
+
+
+def listed(target: Target) -> set[str]:
+    """Short IDs of the snapshots that the local repository holds."""
+    return {name[:8] for name in target.sh(f"ls {REPOSITORY}/snapshots").split()}
 
 
 def test_it_comes_back(target: Target) -> None:
@@ -297,15 +302,15 @@ def test_old_snapshots_go_and_any_that_stays_comes_back(target: Target) -> None:
     assert "snapshot " in told.text
     assert "nothing old was removed" not in told.text
     assert before == 18
-    left = set(target.sh(f"ls {REPOSITORY}/snapshots").split())
+    left = listed(target)
     assert {name for name, ident in ids.items() if ident in left} == {"week's", "day's", *(name for name, _, _ in row)}
     assert len(left) == 15, "of today the last one alone"
 
     kept = "week's"
-    restore(target, "/etc/ssh/mark", "/var/restore/older", "-e", f"snapshot={ids[kept][:8]}")
+    restore(target, "/etc/ssh/mark", "/var/restore/older", "-e", f"snapshot={ids[kept]}")
     assert target.sh("cat /var/restore/older/etc/ssh/mark").strip() == kept
-    gone = restore(target, "/etc/ssh/mark", "/var/restore/gone", "-e", f"snapshot={ids['year'][:8]}", expect=2)
-    assert f"has no snapshot {ids['year'][:8]} of this host" in gone.text
+    gone = restore(target, "/etc/ssh/mark", "/var/restore/gone", "-e", f"snapshot={ids['year']}", expect=2)
+    assert f"has no snapshot {ids['year']} of this host" in gone.text
 
 
 def test_a_wrong_clock_takes_no_history(target: Target) -> None:
@@ -316,7 +321,7 @@ def test_a_wrong_clock_takes_no_history(target: Target) -> None:
     ids = older(target, ("year", 401, 9), ("a day later", 400, 9), ("of the future", -30, 9))
     told = target.play(BACKUP)
     assert "nothing old was removed, since no backup was made between" in told.text
-    assert set(ids.values()) <= set(target.sh(f"ls {REPOSITORY}/snapshots").split())
+    assert set(ids.values()) <= listed(target)
     assert snapshots(target) == 4
     restore(target, "/etc/ssh/mark", "/var/restore/latest")
     assert target.sh("cat /var/restore/latest/etc/ssh/mark").strip() == "now"

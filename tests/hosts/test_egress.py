@@ -269,6 +269,8 @@ def test_an_account_that_comes_and_goes(net: Net) -> None:
     assert net.ask("idle", DB, ANYWHERE) == [False, False]
     net.target.sh("userdel idle; systemctl restart holdfast-firewall")
     assert net.ask("shop", [*DB, *METADATA], ANYWHERE) == [True] * 2 + [False] * 5
+    net.target.play(SITE, "--limit", HOST)
+    assert net.ask("idle", DB, ANYWHERE) == [False, False], "the run makes it anew"
 
 
 def test_one_that_is_declared_no_more_reaches_nothing(net: Net) -> None:

@@ -362,7 +362,7 @@ def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Pa
     notes = {**declared(mine, "notes"), "release": {"path": str(folder)}}
     declare(mine, {**notes, "schedule": schedules})
     mine.play(SITE)
-    old = instance(mine, "notes-web").partition("@")[2]
+    old = instance(mine, "notes-web").partition("@")[2].removesuffix(".service")
     mine.sh("touch /srv/notes/shared/slow")
     for schedule in schedules:
         mine.sh(f"systemctl start --no-block notes-{schedule['name']}@{old}")
@@ -374,7 +374,7 @@ def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Pa
         handle.write("# another\n")
     declare(mine, {**notes, "schedule": schedules[:2]})
     mine.play(SITE)
-    new = instance(mine, "notes-web").partition("@")[2]
+    new = instance(mine, "notes-web").partition("@")[2].removesuffix(".service")
     assert new != old
     assert mine.sh(failed) == ""
     assert mine.sh("pgrep -afx '(/bin/)?sleep 90[01]' | cut -d ' ' -f 2-").splitlines() == ["sleep 900"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import people
@@ -58,7 +59,7 @@ def test_rules_that_grant(text: str, lines: list[int]) -> None:
 def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> people.Work:
     monkeypatch.setattr(people, "RECORD", tmp_path / "created.json")
     (tmp_path / "created.json").write_text(json.dumps(["bob"]))
-    monkeypatch.setattr(people.os, "chown", lambda *_: None)
+    monkeypatch.setattr("os.chown", lambda *_: None)
     (tmp_path / "bob").mkdir()
     return people.Work(check=False)
 
@@ -81,7 +82,7 @@ def test_a_home_directory_that_cannot_be_moved_stays_and_ends_no_run(
     work: people.Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, told: str
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(code, people.os.strerror(code))
+        raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Path, "rename", refuse)
     home = tmp_path / "bob"

@@ -36,7 +36,8 @@ PAUSE = 1.0
 
 def _take(path: str, *, posix: bool = False) -> int | None:
     """Lock a file and return its descriptor; None when somebody else has it. apt's kind of lock is another one."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    access = os.O_RDWR if posix else os.O_RDONLY
+    handle = os.open(path, access | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         (fcntl.lockf if posix else fcntl.flock)(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
