@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def test_only_the_long_form_has_virtual_machines() -> None:
     assert [stage.name for stage in check.stages("vm")] == machines
     assert machines in [[stage.name for stage in lane] for lane in check.in_lanes(check.stages("full"))]
     assert not set(machines) & {stage.name for stage in check.stages("all")}
+
+
+def test_the_long_part_holds_nothing_for_each_commit() -> None:
+    for file in check.host_parts(Path("tests/hosts"))[check.LONG]:
+        assert re.search(r"^pytestmark = .*pytest\.mark\.full\b", Path(file).read_text(), re.MULTILINE), file
+    assert f"{check.LONG} trixie" in {stage.name for stage in check.stages("full")}
+    assert f"{check.LONG} trixie" not in {stage.name for stage in check.stages("all")}
 
 
 def test_the_parts_hold_every_test_file_once() -> None:
