@@ -31,8 +31,7 @@ def packed(source: Path, folder: str) -> Path:
             archive.add(source.resolve(), arcname=".")  # of a link nothing but the link would be packed
     except OSError as error:
         raise AnsibleActionFail(
-            f"nothing was changed, {source} cannot be packed: {error}. Where it is being built, let the build end, "
-            "and run again"
+            f"{source} cannot be packed: {error}. Where it is being built, let the build end, and run again"
         ) from None  # Ansible would tell it twice
     return made
 

@@ -65,7 +65,7 @@ def look(services: list[dict[str, Any]], directory: str) -> tuple[dict[str, Any]
         except OSError as error:
             unreadable[str(service["name"])] = f"{given['path']}: {error.strerror or error}"
             continue
-        if not path.is_dir() and not path.name.endswith((".tar.gz", ".tgz")):
+        if not path.is_dir() and not path.resolve().name.endswith((".tar.gz", ".tgz")):
             unreadable[str(service["name"])] = f"{given['path']}: neither a directory nor a .tar.gz"
             continue
         # Where a link such as `current` leads now: it may lead elsewhere by the time that the release is packed.

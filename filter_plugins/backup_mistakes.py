@@ -80,8 +80,10 @@ def backup_mistakes(cat: Any, secrets: Any) -> list[dict[str, str]]:
         fix = f"nothing of {', '.join(wanting)} is backed up: say where to, {{url: ...}}"
         found.append(finding("warning", "policy", "backup.repository", "nothing", fix))
     if url and not secrets.get("password"):
+        # A vault that is not at hand is no wish to end the backups of every host, and to remove their password.
         fix = f"nothing is backed up without the repository's password: {FIX}"
-        found.append(finding("warning", "vault", "backup.password", "nothing", fix))
+        fix += "; or remove policy.backup.repository, and the hosts end their backups" if wanting else ""
+        found.append(finding("mistake" if wanting else "warning", "vault", "backup.password", "nothing", fix))
     if secrets.get("password"):
         names = [*cat["hosts"], *(service["name"] for service in cat["services"])]
         found += password_mistakes(secrets["password"], names)

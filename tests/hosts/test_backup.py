@@ -345,17 +345,15 @@ def test_a_killed_init_is_gone_on_with(target: Target) -> None:
     assert target.sh(files) == before
 
 
-@pytest.mark.parametrize("what", ["repository", "password"])
-def test_what_is_not_declared_any_more_ends(target: Target, tmp_path: Path, what: str) -> None:
+def test_what_is_not_declared_any_more_ends(target: Target, tmp_path: Path) -> None:
     """Timers, units and the password go, the repository stays. Then a run makes no call for it, as where none was."""
     target = own(target, tmp_path)
     calls = tmp_path / "calls.json"
     target.environment |= {"ANSIBLE_CALLBACKS_ENABLED": "remote_calls", "HOLDFAST_CALLS_FILE": str(calls)}
     assert start(target)["ActiveState"] == "inactive"
-    if what == "repository":
-        edit(target, "group_vars/all/policy.yml", lambda data: data["policy"]["backup"].pop("repository"))
-    else:
-        edit(target, "group_vars/all/vault.yml", lambda data: data["vault"].pop("backup"))
+    edit(target, "group_vars/all/vault.yml", lambda data: data["vault"].pop("backup"))
+    assert "or remove policy.backup.repository" in " ".join(target.play(SITE, expect=2).text.split())
+    edit(target, "group_vars/all/policy.yml", lambda data: data["policy"]["backup"].pop("repository"))
     # What an admin has stopped already is no reason to fail.
     target.sh("systemctl disable --now holdfast-backup-check.timer")
     ended = target.play(SITE)

@@ -410,9 +410,10 @@ def retire(name: str, record: dict[str, Any]) -> str:
         shutil.rmtree(f"/srv/{name}", ignore_errors=True)
         uid = pwd.getpwnam(name).pw_uid
         code, text = run("userdel", name)
-        # The firewall refuses what it sends until now, and whoever gets this number next is another. Where the table is
-        # not there, or the number not in it, there is nothing to take back.
-        run("nft", "delete", "element", "inet", "holdfast", "retired", f"{{ {uid} }}")
+        if not code:
+            # The firewall refuses what it sends until now, and whoever gets this number next is another. Where the
+            # table is not there, or the number not in it, there is nothing to take back.
+            run("nft", "delete", "element", "inet", "holdfast", "retired", f"{{ {uid} }}")
         said += (
             f"its account could not be deleted: {text}"
             if code

@@ -165,8 +165,9 @@ def test_a_service_is_held_to_what_it_declares() -> None:
         'ip6 daddr @to6_api.example.net tcp dport 443 ct mark set 3 accept comment "blog to api"',
         "goto refuse_egress",
     ]
-    output = ["type filter hook output priority filter; policy accept;", "meta skuid @retired goto refuse_egress"]
+    output = ["type filter hook output priority filter; policy accept;", "meta skuid @retired goto retire"]
     assert chain(text, "output") == output
+    assert chain(text, "retire") == [answers, "goto refuse_egress"]
     assert chain(table(), "output") == output, "on a host without services some may be left of before"
     assert "type nat" not in table(firewall_egress=EGRESS[:1])
 

@@ -223,6 +223,7 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (backup("/etc/a:b"), "policy", "backup.paths[1].path", "absolute path"),
     (backup("/proc/sys"), "policy", "backup.paths", "on a disk"),
     (backup("/var", repository={"url": "/var/backup"}), "policy", "backup.paths", "move one of them"),
+    (backup("/etc", repository={"url": "/mnt/b"}), "vault", "backup.password", "or remove policy.backup"),
     (backup(paths=[{"path": "/etc", "on": ["wbe"]}]), "policy", "backup.paths[1].on", "did you mean web?"),
     (set_in(blog, backup={"paths": ["a/../../b"]}), "service blog", "backup.paths", "without `.`"),
     (backup(repository=SFTP), "policy", "backup.repository.host_key", "ssh-keyscan"),

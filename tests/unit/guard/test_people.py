@@ -93,6 +93,9 @@ def test_a_home_directory_that_cannot_be_moved_stays_and_ends_no_run(
 def test_what_another_of_that_name_left_is_given_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "is_dir", lambda _: True)
     monkeypatch.setattr(Path, "stat", lambda _: type("", (), {"st_uid": 0}))
+    monkeypatch.setattr("os.listdir", lambda _: ["lost+found"])
+    people.refuse_home("bob")
+    monkeypatch.setattr("os.listdir", lambda _: ["lost+found", "notes"])
     with pytest.raises(GuardError, match="/home/bob is there and belongs to root"):
         people.refuse_home("bob")
     monkeypatch.setattr(Path, "stat", lambda _: type("", (), {"st_uid": 1001}))

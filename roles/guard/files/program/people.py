@@ -25,6 +25,7 @@ OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
 # Whatever login.defs says: the age of a password that does not exist would lock its account, keys and all.
 NO_AGEING = ("--key", "PASS_MAX_DAYS=-1")
 # How rename(2) refuses a mount point, and a folder that another layer of an overlay holds.
+EMPTY = {"lost+found"}  # a new volume, or a folder that was made for the account
 IN_ITS_PLACE = (errno.EBUSY, errno.EXDEV)
 CLOUD_INIT = "/etc/sudoers.d/90-cloud-init-users:"
 
@@ -151,7 +152,9 @@ class Work:
                     "useradd", "--create-home", *NO_AGEING, *own, "--shell", account["shell"], "--password", "*", name
                 )
                 if not self.check:
-                    Path(pwd.getpwnam(name).pw_dir).chmod(0o700)
+                    made = pwd.getpwnam(name)
+                    Path(made.pw_dir).chmod(0o700)
+                    os.chown(made.pw_dir, made.pw_uid, made.pw_gid)  # useradd takes a folder that is there as it is
                 continue
             if entry.pw_uid not in human_uids():
                 raise GuardError(
@@ -230,7 +233,7 @@ class Work:
 def refuse_home(name: str) -> None:
     """Refuse a new account whose home directory was kept from another of that name: whose files they are is unknown."""
     home = Path("/home") / name
-    if home.is_dir() and home.stat().st_uid == 0:
+    if home.is_dir() and home.stat().st_uid == 0 and set(os.listdir(home)) - EMPTY:
         raise GuardError(
             f"the account {name} is to be created, and {home} is there and belongs to root, as what another of that "
             "name left: move it away or unmount it first"
