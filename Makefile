@@ -18,7 +18,7 @@ help: ## Show what there is
 setup: ## Set up Python, the pinned tools and a container engine
 	@tools/setup
 
-setup-tools:
+setup-tools: ## Set up Python and the pinned tools, without a container engine
 	@tools/setup --no-engine
 
 lint: setup-tools ## ruff, mypy, yamllint, ansible-lint

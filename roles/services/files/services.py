@@ -482,10 +482,10 @@ def one_off(name: str, command: str) -> int:
             return BUSY
         who = os.environ.get("SUDO_USER") or "root"
         syslog.openlog("holdfast-run")
-        syslog.syslog(syslog.LOG_NOTICE, f"{name}: {who} runs: {command.strip()}")
-        end({unit})
         try:
             with undisturbed(0):
+                syslog.syslog(syslog.LOG_NOTICE, f"{name}: {who} runs: {command.strip()}")
+                end({unit})
                 code = carry_out(name, unit, command)
         except BusyError:
             print("updates are being installed, or restart what runs old code; try again when they are done")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 MISSING = (1, "", "Fatal: repository does not exist: unable to open config file: stat: no such file or directory")
 ID = "7d032c77474b9ff4938ef41d716f7176f3f8d193ac71ceb5f70f8e153821d7c8"
-
-needs_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
 
 
 # --- an init that was killed ----------------------------------------------------------------------------------------
@@ -120,7 +117,6 @@ def key(program: ModuleType) -> tuple[str, str]:
     return Path(program.SECRETS, "id_ed25519").read_text(), Path(program.FOLDER, "id_ed25519.pub").read_text()
 
 
-@needs_keygen
 def test_a_key_is_made_once(program: ModuleType, order: dict[str, Any]) -> None:
     private, public = key(program)
     assert public.startswith("ssh-ed25519 AAAA")
@@ -131,7 +127,6 @@ def test_a_key_is_made_once(program: ModuleType, order: dict[str, Any]) -> None:
     assert key(program) == (private, public)
 
 
-@needs_keygen
 @pytest.mark.parametrize("lost", ["id_ed25519.pub", "id_ed25519"])
 def test_a_half_of_a_key_is_made_whole(program: ModuleType, order: dict[str, Any], lost: str) -> None:
     """Where the public half is missing, and where the private one is empty; as a kill and a full disk leave them."""
@@ -147,7 +142,6 @@ def test_a_half_of_a_key_is_made_whole(program: ModuleType, order: dict[str, Any
         assert [path.name for path in Path(program.SECRETS).iterdir()] == ["id_ed25519"]
 
 
-@needs_keygen
 def test_a_damaged_key_is_told_of_and_kept(program: ModuleType, order: dict[str, Any]) -> None:
     path = Path(program.SECRETS, "id_ed25519")
     path.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n")
@@ -195,7 +189,6 @@ def test_a_full_disk_is_told_of(
     assert Path(program.STATE, "last.json").read_text() == before
 
 
-@needs_keygen
 def test_so_it_is_where_the_key_is_made(
     program: ModuleType, order: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

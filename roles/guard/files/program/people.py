@@ -154,7 +154,8 @@ class Work:
                 if not self.check:
                     made = pwd.getpwnam(name)
                     Path(made.pw_dir).chmod(0o700)
-                    os.chown(made.pw_dir, made.pw_uid, made.pw_gid)  # useradd takes a folder that is there as it is
+                    if os.stat(made.pw_dir).st_uid == 0:  # an empty one that was there: useradd leaves it as it is
+                        os.chown(made.pw_dir, made.pw_uid, made.pw_gid)
                 continue
             if entry.pw_uid not in human_uids():
                 raise GuardError(
