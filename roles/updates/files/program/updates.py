@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 import apt_state
 import maintenance_locks
@@ -21,6 +22,9 @@ import old_libraries
 import patching
 import reboot_need
 from commands import Problem, must, settings
+
+# Of the window that is given to waiting: what begins at the end of it has to be over before the next host's opens.
+WAITING = 0.75
 
 
 def check() -> None:
@@ -33,12 +37,16 @@ def check() -> None:
 def window() -> None:
     """Restart what runs old code, and the host when only that helps, once nobody is at work."""
     chosen = settings()
-    with maintenance_locks.held(chosen["window_minutes"] * 60, apt=True):
+    seconds = chosen["window_minutes"] * 60
+    closes = time.monotonic() + seconds
+    with maintenance_locks.held(seconds * WAITING, apt=True):
         done = old_libraries.restart()
         print(f"restarted: {', '.join(done.units) or 'nothing'}")
         needed = reboot_need.reasons() + [f"runs old code: {one}" for one in done.reboot]
         if needed and not chosen["reboot"]:
             raise Problem(f"a reboot is needed, and policy.updates.reboot is false: {'; '.join(needed)}")
+        if needed and time.monotonic() > closes:
+            raise Problem(f"the window was over before the reboot; it comes in the next one: {'; '.join(needed)}")
         if needed:
             print(f"rebooting: {'; '.join(needed)}")
             must("systemctl", "reboot")
