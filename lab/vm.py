@@ -161,7 +161,10 @@ class VirtualHost(Machine):
         try:
             done = self._agent.run(argv, timeout=timeout, stdin=stdin)
         except TimeoutError as error:
-            raise LabError(f"{self.name}: `{' '.join(argv)[:80]}` did not finish within {timeout:g} s") from error
+            command = " ".join(argv)[:80]
+            raise LabError(
+                f"{self.name}: `{command}` did not finish within {timeout:g} s\n{self.last_words()}"
+            ) from error
         except (EOFError, OSError) as error:
             raise LabError(f"{self.name}: QEMU has ended\n{self.last_words()}") from error
         if check and done.returncode:

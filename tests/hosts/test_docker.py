@@ -11,12 +11,17 @@ import pytest
 
 from tests.render.role_template import render
 
+from .reports import details, verify
+from .starts import SITE, edit, edit_host
 from .traffic import as_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from lab.hosts import Lab, LabHost
+
+    from .conftest import Target
 
 pytestmark = pytest.mark.slow
 
@@ -156,16 +161,21 @@ def inside(host: LabHost, target: str) -> bool:
     return done.stdout == "HTTP"
 
 
+def assert_only_the_declared_is_reached(lab: Lab, host: LabHost) -> None:
+    """Ask from outside until Docker and the containers are ready."""
+    deadline = time.monotonic() + 30
+    while (answers := reached(lab, host)) != {DECLARED: {True}, UNDECLARED: {False}} and time.monotonic() < deadline:
+        time.sleep(1)
+    assert answers == {DECLARED: {True}, UNDECLARED: {False}}
+
+
 @pytest.mark.parametrize("order", ["the firewall after Docker", "Docker after the firewall", "the firewall again"])
 def test_only_the_declared_port_is_published(lab: Lab, host: LabHost, order: str) -> None:
     if order == "Docker after the firewall":
         host.exec(["systemctl", "restart", "docker"], timeout=120)
     else:
         host.exec(["systemctl", "reload", "holdfast-firewall"])
-    deadline = time.monotonic() + 30
-    while (answers := reached(lab, host)) != {DECLARED: {True}, UNDECLARED: {False}} and time.monotonic() < deadline:
-        time.sleep(1)
-    assert answers == {DECLARED: {True}, UNDECLARED: {False}}
+    assert_only_the_declared_is_reached(lab, host)
     assert inside(host, "undeclared"), "containers on one bridge no longer reach each other"
     assert not inside(host, "far"), "our accept has overridden Docker's isolation of its networks"
 
@@ -208,3 +218,24 @@ def test_other_tables_are_untouched(host: LabHost) -> None:
     assert "table inet holdfast" in host.exec(["nft", "list", "tables"]).stdout, "stopping the unit opened the host"
     host.exec(["systemctl", "start", "holdfast-firewall"])
     assert others() == before
+
+
+@pytest.mark.full
+def test_a_host_with_docker_is_taken_over(bare: Target, lab: Lab, tmp_path: Path) -> None:
+    """The first run asks before it closes what Docker publishes, then hardens the host around it."""
+    host = bare.container
+    host.exec(["bash", "-c", DOCKER], timeout=300)
+    listener = {"name": "web", "on": ["web"], "listen": [{"port": DECLARED}]}
+    edit(bare, "group_vars/all/services.yml", lambda data: data["services"].append(listener))
+    assert "Docker" in bare.play(SITE, expect=2).text
+    edit_host(bare, forwards="docker")
+    assert f"- port {UNDECLARED}/tcp" in bare.play(SITE, expect=2).text
+    edit_host(bare, accept=[f"port {UNDECLARED}/tcp"])
+    bare.play(SITE)
+    assert_only_the_declared_is_reached(lab, host)
+    assert inside(host, "undeclared"), "containers on one bridge no longer reach each other"
+    host.exec(["systemctl", "restart", "docker"], timeout=120)
+    assert_only_the_declared_is_reached(lab, host)
+    assert bare.play(SITE).changed == 0
+    _run, data = verify(bare, tmp_path / "report")
+    assert not details(data, bare.host.name, "failed")

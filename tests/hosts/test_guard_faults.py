@@ -97,7 +97,7 @@ def test_killed_while_it_is_confirmed(target: Target, tmp_path: Path, step: str)
     """SIGKILL on either side of the commit point: the controller asks again, and is told that the commit stays."""
     staged = sshd("LogLevel VERBOSE\n")
     orders = tmp_path / "attack.json"
-    orders.write_text(json.dumps({"attack_stage": staged, "attack_seconds": 20}), encoding="utf-8")
+    orders.write_text(json.dumps({"attack_stage": staged, "attack_seconds": 20 * target.patience}), encoding="utf-8")
     target.sh(f"echo {step} > /run/holdfast-guard.kill-at")
     target.play("tests/hosts/playbooks/attack.yml", "-e", f"@{orders}")
     assert "kill-at" not in target.sh("ls /run"), f"step {step} was never reached"
@@ -134,8 +134,8 @@ def test_restarted_while_armed(target: Target, hard: bool) -> None:
 
 @contextmanager
 def without_python(target: Target) -> Iterator[None]:
-    """Python is broken on the host meanwhile."""
-    target.sh("mv /usr/bin/python3 /usr/bin/python3.away")
+    """Python is broken on the host meanwhile, also after power was lost."""
+    target.sh("mv /usr/bin/python3 /usr/bin/python3.away; sync")
     try:
         yield
     finally:
@@ -195,6 +195,7 @@ AT_BOOT_NOT_ALL = f"""
 mv {GUARD} {GUARD}.away
 printf '#!/bin/sh\\n[ "$1" = boot ] && exit 75\\nexec {GUARD}.away "$@"\\n' > {GUARD}
 chmod 755 {GUARD}
+sync
 """
 SMALL = """
 for place in /etc /var/lib/holdfast; do

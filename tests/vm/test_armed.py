@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.hosts import test_guard_faults as faults
 from tests.hosts.condition import SCRIPT
 from tests.hosts.orders import file, give, lockout
-from tests.hosts.test_guard_faults import wait_until_back
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.hosts.conftest import Target
 
 SECONDS = 40
@@ -56,7 +58,7 @@ def test_the_clock_jumps_while_armed(target: Target, jump: str) -> None:
         assert time.monotonic() < armed + SECONDS + 30, "it did not revert in its time"
         time.sleep(1)
     assert time.monotonic() - began >= SECONDS, "it reverted before its time"
-    wait_until_back(target)
+    faults.wait_until_back(target)
     assert target.sh(SCRIPT) == before
 
 
@@ -65,6 +67,27 @@ def test_power_is_lost_while_armed(target: Target) -> None:
     before = target.sh(SCRIPT)
     arm(target, 3600)
     target.host.restart(hard=True)
-    wait_until_back(target)
+    faults.wait_until_back(target)
     assert target.sh(SCRIPT) == before
     assert "the host went down" in target.sh("cat /var/lib/holdfast/guard/log")
+
+
+@pytest.mark.parametrize("what", ["python", "not all"])
+def test_power_is_lost_while_the_boot_cannot_put_all_back(target: Target, what: str) -> None:
+    """Python broken, or something that does not come back so early: the host comes up and puts back the rest."""
+    if what == "python":
+        faults.test_restarted_while_python_is_broken(target)
+    else:
+        faults.test_restarted_while_not_all_comes_back(target)
+
+
+@pytest.mark.parametrize("step", faults.NOT_YET_ARMED[1:])
+def test_killed_before_the_state_is_written(target: Target, step: str) -> None:
+    """Nothing is armed then, and nothing but new files is there, for the next commit to sweep."""
+    faults.test_killed_at(target, step)
+
+
+@pytest.mark.parametrize("step", faults.CONFIRM_STEPS)
+def test_killed_at_the_commit_point(target: Target, tmp_path: Path, step: str) -> None:
+    """On either side of it the commit stays."""
+    faults.test_killed_while_it_is_confirmed(target, tmp_path, step)
