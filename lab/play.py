@@ -62,7 +62,8 @@ def play(
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     began = progress.seconds
     command = [str(binary / "ansible-playbook"), *arguments, str(ROOT / playbook)]
-    process = subprocess.Popen(
+    lines: list[str] = []
+    with subprocess.Popen(
         command,
         cwd=ROOT,
         env=env,
@@ -70,20 +71,17 @@ def play(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    lines: list[str] = []
-    assert process.stdout is not None  # noqa: S101  for mypy: it is a pipe
-    for line in process.stdout:
-        lines.append(line)
-        if not show:
-            continue
-        if task := TASK.match(line):
-            progress.say(f"  {task[1]}")
-        elif not QUIET.match(line):
-            print(f"             {line.rstrip()}", file=sys.stderr, flush=True)
-    code = process.wait()
+    ) as process:
+        for line in process.stdout or ():
+            lines.append(line)
+            if not show:
+                continue
+            if task := TASK.match(line):
+                progress.say(f"  {task[1]}")
+            elif not QUIET.match(line):
+                print(f"             {line.rstrip()}", file=sys.stderr, flush=True)
     text = "".join(lines)
     if log:
         with log.open("a", encoding="utf-8") as handle:
             handle.write(f"$ {' '.join(command)}\n{text}\n")
-    return Outcome(code, progress.seconds - began, changed_in(text), text)
+    return Outcome(process.returncode, progress.seconds - began, changed_in(text), text)

@@ -61,6 +61,6 @@ def test_to_its_end_and_again(capsys: pytest.CaptureFixture[str]) -> None:
         login = ["ssh", "-F", str(demo.FOLDER / "ssh_config"), "-o", "BatchMode=yes", demo.HOST, "sudo -n whoami"]
         assert subprocess.run(login, capture_output=True, text=True, check=True).stdout == "root\n"
         assert demo.run() == 0
-        assert "going on with it" in capsys.readouterr().out
+        assert "going on with it" in capsys.readouterr().err
     finally:
         demo.down()
