@@ -20,7 +20,7 @@ from lab.hosts import Lab
 from lab.play import ROOT, play
 from lab.progress import LabError, progress
 
-MOST_CALLS, MOST_PINGS, MOST_SCALING = 40, 15.0, 3.0
+MOST_CALLS, MOST_PINGS, MOST_SCALING = 20, 8.0, 3.0
 MOST_SERVICE = 0.2  # seconds that each further service may cost a run without change
 HOSTS = 8
 SERVICES = 4

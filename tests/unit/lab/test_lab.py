@@ -203,7 +203,7 @@ def test_the_bench_page_names_the_bounds() -> None:
     values |= {"service": 0.04, "roles": bench.by_role(tasks)}
     text = bench.page({"trixie": values}, datetime.date(2026, 11, 24))
     assert "2026-11-24" in text
-    assert "40 calls, 15 pings, 3 times" in text
+    assert "20 calls, 8 pings, 3 times" in text
     assert "| trixie | 5 | 3.2 | 2.0 | 1.0 | 3.2 | 6.5 | 0.04 |" in text
     assert "| trixie | 30 | 50 | base 10.0, guard 2.5, the plays themselves 0.1 |" in text
 
