@@ -34,14 +34,11 @@ CODE = (
 )
 # What long stages use beside the code that they cover and their own test files.
 GROUND = (
-    "ansible.cfg",
-    "callback_plugins",
     "inventories",
     "lab",
     "molecule",
     "requirements",
     "tests/breakers",
-    "verify",
 )
 # The files of tests/hosts that are no part of the stage of that name.
 APART = {

@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-COVERED = ("roles", "action_plugins", "library", "filter_plugins", "lookup_plugins", "playbooks")
+COVERED = (
+    "roles",
+    "action_plugins",
+    "library",
+    "filter_plugins",
+    "lookup_plugins",
+    "callback_plugins",
+    "playbooks",
+    "verify",
+    "ansible.cfg",
+)
 PAGE = Path("docs/test-full.md")
 ROW = re.compile(
     r"(?m)^\| (?P<name>[^|]+) \| (?P<counts>[^|]+) \| (?P<seconds>\d+) \| (?P<date>[^|]+) \| (?P<code>\w+) \|$"

@@ -68,6 +68,17 @@ def test_newer_code_is_noticed(project: Path) -> None:
     assert "not run yet: good" in complaint()
 
 
+@pytest.mark.parametrize("place", ["verify/test_kernel.py", "callback_plugins/calls.py", "ansible.cfg"])
+def test_what_judges_and_what_the_runs_are_told_count(project: Path, place: str) -> None:
+    path = project / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("# old\n", encoding="utf-8")
+    run(check.Stage("good", ["true"], at_once=True))
+    assert complaint() == ""
+    path.write_text("# new\n", encoding="utf-8")
+    assert "newer than the last" in complaint()
+
+
 def test_a_stage_is_kept_for_the_code_that_it_saw(project: Path) -> None:
     stage = check.Stage("counted", ["sh", "-c", "echo x >> runs"], at_once=True)
     runs = project / "runs"
