@@ -88,6 +88,12 @@ def journal() -> dict[str, Any]:
     }
 
 
+def mounts() -> dict[str, list[str]]:
+    """The options of what is mounted on each place; a later mount covers an earlier one."""
+    found = [line.split() for line in read("/proc/self/mountinfo").splitlines() if line.strip()]
+    return {words[4]: words[5].split(",") for words in found}
+
+
 def ground(params: dict[str, Any]) -> dict[str, Any]:
     """What the host stands on: its packages and programs, and how its kernel is set."""
     return {
@@ -108,5 +114,6 @@ def ground(params: dict[str, Any]) -> dict[str, Any]:
         ],
         "audit": [run(["auditctl", "-s"])[1], run(["auditctl", "-l"])[1]],
         "journal": journal(),
+        "mounts": mounts(),
         "clock_synchronized": run(["timedatectl", "show", "-p", "NTPSynchronized", "--value"])[1].strip() == "yes",
     }
