@@ -33,15 +33,21 @@ def where(answer: dict[str, Any]) -> str:
 
 
 def answers(target: Target) -> list[dict[str, Any]]:
-    """What sshd would do with each connection that was asked about; an sshd that cannot say is an error.
+    """What sshd would do with each connection that could be special; not to know it of one of them is an error.
 
     Raises:
-        AssertionError: sshd rejects its configuration.
+        AssertionError: sshd rejects its configuration, or there were too many connections to ask about.
     """
     found: list[dict[str, Any]] = target.inside()["sshd"]
+    left_out: int = target.inside()["sshd_left_out"]
     broken = [one for one in found if one["rc"] != 0]
     assert not broken, f"sshd rejects its own configuration: {broken[0]['error'][:400]}"
     assert found, "sshd was not asked about anybody"
+    assert not left_out, (
+        f"sshd was asked about {len(found)} connections of {len(found) + left_out}, and what it does with the others "
+        "is not known: each account counts once for each Match block that could mean it; take blocks that nobody needs "
+        "out of its configuration, and accounts that nobody needs off the host"
+    )
     return found
 
 

@@ -97,8 +97,11 @@ def example_address(pattern: str) -> str | None:
 
 def connections(
     names: list[str], groups: dict[str, list[str]], lines: list[tuple[str, int, str]], address: str
-) -> list[dict[str, str]]:
-    """One connection for each account, and one for each account and Match condition that could treat it specially."""
+) -> tuple[list[dict[str, str]], int]:
+    """One connection for each account, and one for each account and Match condition that could treat it specially.
+
+    And how many of them were left out, since there are too many.
+    """
     base = {"host": "outside.invalid", "addr": address, "laddr": "192.0.2.1", "lport": "22"}
     wanted = [{"user": name, **base} for name in names]
     for _path, _number, line in lines:
@@ -133,7 +136,7 @@ def connections(
     for one in wanted:
         if one not in seen:
             seen.append(one)
-    return seen[:MAX_CONNECTIONS]
+    return seen[:MAX_CONNECTIONS], len(seen[MAX_CONNECTIONS:])
 
 
 def effective(connection: dict[str, str]) -> dict[str, Any]:
@@ -387,7 +390,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     lines = sshd_lines()
     source = os.environ.get("SUDO_SSH_CONNECTION") or os.environ.get("SSH_CONNECTION", "")
     names = list(dict.fromkeys([*params["users"], *[one["name"] for one in accounts]]))
-    wanted = connections(names, groups, lines, params.get("source") or DOCUMENTATION_ADDRESS)
+    wanted, left_out = connections(names, groups, lines, params.get("source") or DOCUMENTATION_ADDRESS)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         sshd = pool.map(effective, wanted)
         sudo = pool.map(sudo_of, [one["name"] for one in accounts])
@@ -425,6 +428,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "groups": groups,
         "shells": read("/etc/shells").split(),
         "sshd": answers,
+        "sshd_left_out": left_out,
         "sshd_lines": [list(one) for one in lines if one[2].lower().startswith(("match", "include"))],
         "authorized_keys": authorized_keys(accounts, answers),
         "host_keys": host_keys(plain),
