@@ -98,6 +98,28 @@ def test_a_failure_puts_everything_back(target: Target, tmp_path: Path) -> None:
     assert not put(target, sample(), tmp_path).changed
 
 
+def test_a_full_disk(target: Target, tmp_path: Path) -> None:
+    """Nothing is changed, on other disks neither; the file that found no room is named; the next run mends it."""
+    target.sh("mkdir /etc/sample.d && mount -t tmpfs -o size=64k,mode=755 tmpfs /etc/sample.d")
+    put(target, sample(), tmp_path)
+    bigger = sample("echo")
+    bigger["files"][1]["content"] = "echo\n" + "#" * 8000
+    target.sh("head -c 1M /dev/zero > /etc/sample.d/filler || true")
+    seen = "find /etc/sample.d /etc/systemd/system -type f -printf '%p %i %m %s\n' | sort; ls -A /var/lib/holdfast/sets"
+    before = target.sh(seen)
+    refused = " ".join(put(target, bigger, tmp_path, expect=2).text.split())
+    full = "No space left on device: '/etc/sample.d/new/.one.conf.guard-new'"
+    assert f"nothing was changed: [Errno 28] {full}" in refused, refused[-3000:]
+    assert target.sh(seen) == before
+    assert target.sh("systemctl is-active sample; cat /etc/sample.d/new/one.conf").split() == ["active", "true"]
+    assert handled(target) == 1
+    target.sh("rm /etc/sample.d/filler")
+    assert put(target, bigger, tmp_path).changed
+    assert target.sh("head -n 1 /etc/sample.d/new/one.conf").strip() == "echo"
+    assert handled(target) == 2
+    assert not put(target, bigger, tmp_path).changed
+
+
 @pytest.mark.parametrize("step", ["set-staged", "set-swapping", "set-swapped", "set-handled", "set-units"])
 def test_killed_at(target: Target, tmp_path: Path, step: str) -> None:
     """The next run finishes what a killed one began: files, the handler, units; then nothing is left of it."""

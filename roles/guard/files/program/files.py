@@ -102,12 +102,16 @@ def write_fresh(path: str, data: bytes, uid: int, gid: int, mode: int) -> None:
     """Write a file completely and durably; its name goes live by a rename later."""
     unlink(path)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fchown(stream.fileno(), uid, gid)
-        os.fchmod(stream.fileno(), mode)
-        os.fsync(stream.fileno())
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+    except OSError as error:
+        error.filename = path  # a full disk does not say which one it is
+        raise
 
 
 def make_parent(path: str) -> list[str]:

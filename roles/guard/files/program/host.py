@@ -140,8 +140,9 @@ def write_durably(path: str, data: bytes, mode: int = 0o600) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError:
+    except OSError as error:
         os.unlink(fresh)
+        error.filename = path  # a full disk does not say which one it is
         raise
     os.rename(fresh, path)
     sync_directory(os.path.dirname(path))
