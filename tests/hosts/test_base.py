@@ -45,6 +45,19 @@ def test_ground(target: Target) -> None:
     assert target.play(starts.SITE).changed == 0
 
 
+def test_needrestart_lists_and_asks_nobody(target: Target) -> None:
+    """Where it is installed it goes by our file, in the words of its own configuration, and parses it."""
+    install = (
+        "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends needrestart"
+    )
+    target.sh(f"{install} >/dev/null 2>&1")
+    told = "print join(q( ), @nrconf{qw(restart ui kernelhints ucodehints)})"
+    read = f"our %nrconf; do q(/etc/needrestart/needrestart.conf); die $@ if $@; {told}"
+    assert target.sh(f"perl -e '{read}'").split() == ["l", "NeedRestart::UI::stdio", "0", "0"]
+    assert "NEEDRESTART-VER" in target.sh("needrestart -b -l </dev/null")
+    assert target.play(starts.SITE).changed == 0
+
+
 def test_kernel_settings_follow_policy(target: Target, tmp_path: Path) -> None:
     """A setting of the policy's own outranks the role's, and goes when it is not declared any more."""
     target = starts.own(target, tmp_path)
