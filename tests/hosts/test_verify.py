@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from lab.hosts import Lab
 
 
+def test_a_run_may_follow_at_once(target: Target, tmp_path: Path) -> None:
+    """The refused logins of a verification do not shut out its own address: no try is turned away, or made again."""
+    mine = own(target, tmp_path)
+    run, data = verify(mine, tmp_path / "report", verify_outsider="")
+    after = mine.play(SITE)
+    assert after.changed == 0
+    tried = {"root_refused", "password_refused", "stranger_refused", "unknown_refused", "expired_refused"}
+    assert tried <= set(details(data, HOST, "passed")), run.text[-3000:]
+    assert "trying again" not in run.text + after.text, after.text
+    assert mine.sh("journalctl --no-pager -o cat | grep 'drop connection' || true") == ""
+
+
 class Gone:
     """A host at an address where nobody answers."""
 
