@@ -48,3 +48,11 @@ def test_declared_key(target: Target) -> None:
     shown = words[0] if words[0].startswith("SHA256:") else fingerprint(f"x {declared}")
     if shown not in offered:
         target.note("the declared host key is no longer offered: it was replaced over an authenticated session")
+
+
+def test_name(target: Target) -> None:
+    """It bears the name that the inventory gives it, by which its logs tell whose they are."""
+    wanted, found = target.name.replace("_", "-"), target.inside()["hostname"]
+    assert found == wanted, (
+        f"it calls itself {found}, not {wanted}: run playbooks/site.yml, then `hostname -F /etc/hostname`"
+    )

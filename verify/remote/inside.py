@@ -417,6 +417,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "today": int(time.time() // 86400),
+        "hostname": os.uname().nodename,
         "clock": time.time(),
         "monotonic": time.monotonic(),
         "release": dict(
