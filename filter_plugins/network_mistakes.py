@@ -1,4 +1,4 @@
-"""The `network_mistakes` filter: addresses claimed twice, jumps in a circle, missing cards, exposures that overlap."""
+"""The `network_mistakes` filter: addresses claimed twice, jumps in a circle, missing cards, ports that are taken."""
 
 from __future__ import annotations
 
@@ -141,8 +141,25 @@ def overlap_fix(host: str, network: str, where: str, who: str) -> str:
     return ""
 
 
+def part_mistakes(
+    service: dict[str, Any],
+    taken: dict[tuple[str, int, str], list[tuple[str, str]]],
+    held: dict[tuple[str, int, str], str],
+) -> Iterator[dict[str, str]]:
+    """Yield ports of the service's parts that are taken, also by another of them; fill in who `held` each first."""
+    for role, part in sorted(service["run"].items()):
+        port = part.get("port")
+        for name in service["hosts"] if port else []:
+            use = (name, port, "tcp")
+            others = [*(who for _, who in taken[use]), *([held[use]] if use in held else [])]
+            if others:
+                fix = f"choose another port: on {name} this one belongs to {others[0]}"
+                yield finding("mistake", f"service {service['name']}", f"run.{role}.port", port, fix)
+            held.setdefault(use, f"service {service['name']} (run.{role}.port)")
+
+
 def exposure_mistakes(cat: Any) -> Iterator[dict[str, str]]:
-    """Yield listeners that another one already occupies, and those on networks that a host does not have."""
+    """Yield parts and listeners whose port is occupied already, and listeners on networks that a host does not have."""
     hosts = cat["hosts"]
     taken: dict[tuple[str, int, str], list[tuple[str, str]]] = defaultdict(list)
     for name, host in hosts.items():
@@ -156,6 +173,8 @@ def exposure_mistakes(cat: Any) -> Iterator[dict[str, str]]:
             taken[name, port, "tcp"].append(("*", "the web server of services' `edge`"))
     for service in cat["services"]:
         entry = f"service {service['name']}"
+        held: dict[tuple[str, int, str], str] = {}
+        yield from part_mistakes(service, taken, held)
         for listener in service["listen"]:
             network, port, proto = listener["network"], listener["port"], listener["proto"]
             yield from source_mistakes(hosts, entry, f"listen[port {port}].from", listener["from"], network)
@@ -164,12 +183,18 @@ def exposure_mistakes(cat: Any) -> Iterator[dict[str, str]]:
                     has = ", ".join(sorted({"public", *(n["name"] for n in hosts[name]["networks"])}))
                     fix = f"declare it in host.networks of {name}, or use one of: {has}"
                     yield finding("mistake", entry, f"listen[port {port}].network", network, fix)
-                for where, who in taken[name, port, proto]:
+                use = (name, port, proto)
+                for where, who in taken[use]:
+                    if use in held and who != entry:
+                        continue  # it opens the port of a part, of which this was told
                     if fix := overlap_fix(name, network, where, who):
                         yield finding(
                             "mistake", entry, f"listen[port {port}].port", f"{port}/{proto} on {network}", fix
                         )
-                taken[name, port, proto].append((network, entry))
+                        break
+                taken[use].append((network, entry))
+        for use, who in held.items():
+            taken[use].append(("*", who))
 
 
 def network_mistakes(cat: Any) -> list[dict[str, str]]:

@@ -125,6 +125,12 @@ def backup(*paths: str, **values: Any) -> Callable[[Any], None]:
     return whole(policy={"backup": {"paths": [{"path": path, "on": ["web"]} for path in paths], **values}})
 
 
+def parts(*ports: int, name: str = "other") -> Callable[[Any], None]:
+    """Add a service with a part on each port."""
+    run = {role: {"exec": "serve", "port": port} for role, port in zip(("web", "web2"), ports, strict=False)}
+    return add_service(name=name, release={"path": "dist"}, run=run)
+
+
 LEFT = {"warn": 3, "fail": 7}
 SFTP = {"url": "sftp://me@nas/srv/b"}
 
@@ -183,6 +189,9 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (add_service(listen=[dict(ON_BACKEND)]), "service other", "listen[port 8001].port", "belongs to service blog"),
     (add_service(listen=[{"port": 8001}]), "service other", "listen[port 8001].port", "service blog has it on backend"),
     (set_in(blog, listen=[dict(ON_BACKEND), {"port": 8001}]), "service blog", "listen[port 8001].port", "it once"),
+    (parts(8001), "service other", "run.web.port", "on web1 this one belongs to service blog"),
+    (parts(8010, 8010), "service other", "run.web2.port", "on web1 this one belongs to service other (run.web.port)"),
+    (parts(22), "service other", "run.web.port", "belongs to SSH"),
     (add_service(listen=[{"port": 22}]), "service other", "listen[port 22].port", "belongs to SSH"),
     (add_service(on=["lb1"], listen=[{"port": 443}]), "service other", "listen[port 443].port", "web server"),
     (add_service(egress=[{"to": "dbb1", "port": 5432}]), "service other", "egress[1].to", "did you mean db1?"),
@@ -259,6 +268,25 @@ def test_a_port_may_be_declared_again_where_the_other_opens_nothing(raw: dict[st
     add_service(listen=[{"port": 8001, "proto": "udp"}])(raw)
     add_service(name="far", on=["db1"], listen=[{"port": 8001}])(raw)
     assert mistakes(raw) == []
+
+
+def test_the_port_of_a_part_is_opened_by_its_own_service_alone(raw: dict[str, Any]) -> None:
+    blog(raw).update(release={"path": "dist"}, run={"web": {"exec": "serve", "port": 8001}})
+    parts(8001, name="far")(raw)
+    raw["services"][-1]["on"] = ["db1"]
+    assert mistakes(raw) == []
+    parts(8001)(raw)
+    raw["services"][-1]["listen"] = [dict(ON_BACKEND)]
+    assert [(item["entry"], item["key"], item["value"], item["fix"]) for item in mistakes(raw)] == [
+        (
+            "service other",
+            "run.web.port",
+            "8001",
+            "choose another port: on web1 this one belongs to service blog",
+        )
+    ]
+    del raw["services"][-1]["run"], raw["services"][-1]["release"]
+    assert [(item["entry"], item["key"]) for item in mistakes(raw)] == [("service other", "listen[port 8001].port")]
 
 
 def test_one_misspelled_key_hides_nothing_else(raw: dict[str, Any]) -> None:

@@ -126,6 +126,33 @@ def test_nothing_raises_when_one_place_is_spoiled(data: st.DataObject) -> None:
             assert isinstance(run(name, raw, host, *arguments), list)
 
 
+HOSTS_OF_PARTS = st.lists(st.sampled_from(["db1", "web1", "web2"]), min_size=1, max_size=2, unique=True)
+PORTS_OF_PARTS = st.lists(st.integers(8010, 8013) | st.none(), min_size=1, max_size=2)
+
+
+@SLOW
+@given(st.lists(st.tuples(HOSTS_OF_PARTS, PORTS_OF_PARTS, st.booleans()), min_size=1, max_size=3))
+def test_no_port_of_a_host_is_held_by_two_parts(services: list[tuple[list[str], list[int | None], bool]]) -> None:
+    """Each part that comes after another of its port is named and nothing else is, be the port public or not."""
+    raw, seen, wanted = good(), dict[tuple[str, int], str](), set[tuple[str, str, str]]()
+    for number, (hosts, ports, public) in enumerate(services):
+        run = {f"p{place}": {"exec": "x", **({"port": port} if port else {})} for place, port in enumerate(ports)}
+        listen = [{"port": port} for port in sorted({port for port in ports if port})] if public else []
+        service = {"name": f"s{number}", "on": hosts, "release": {"path": "x"}, "run": run, "listen": listen}
+        raw["services"].append(service)
+        for place, port in enumerate(ports):
+            for host in hosts if port else []:
+                other = seen.setdefault((host, port or 0), f"s{number} p{place}")
+                if other != f"s{number} p{place}":
+                    wanted.add((f"service s{number}", f"run.p{place}.port", f"{host} {other.partition(' ')[0]}"))
+    found = {
+        (item["entry"], item["key"], f"{words[words.index('on') + 1]} {words[words.index('service') + 1]}")
+        for item in every_mistake(raw)
+        if item["level"] == "mistake" and "port" in item["key"] and (words := item["fix"].split())
+    }
+    assert found == wanted
+
+
 def test_yaml_reads_on_as_true_and_days_as_dates() -> None:
     raw = good()
     right = raw["people"][0]["rights"][0]
