@@ -36,6 +36,29 @@ WRITERS = {
     "dhcpcd-base": (LEASE, "dhcpcd --renew wan0", "dhcpcd --renew wan0"),
     "network-manager": (f"{CONNECTION} && {AGAIN}", AGAIN, "systemctl restart NetworkManager"),
 }
+# Asks whoever on the host may look up a name with an account of its own; tells which of them know it.
+THROUGH_OTHERS = """
+import json, socket, subprocess, sys
+name, known = sys.argv[1], []
+asked = {"method": "io.systemd.Resolve.ResolveHostname", "parameters": {"name": name, "family": 2}}
+try:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(5)
+        door.connect("/run/systemd/resolve/io.systemd.Resolve")
+        door.sendall(json.dumps(asked).encode() + bytes(1))
+        known += ["varlink"] if b"addresses" in door.recv(65536) else []
+except OSError:
+    pass
+bus = "/org/freedesktop/resolve1 org.freedesktop.resolve1.Manager ResolveHostname isit 0".split()
+commands = {
+    "bus": ["busctl", "--timeout=5", "call", "org.freedesktop.resolve1", *bus, name, "2", "0"],
+    "library": ["getent", "ahostsv4", name],
+}
+known += [way for way, argv in commands.items() if not subprocess.run(argv, capture_output=True).returncode]
+print("known by:", *known)
+"""
+NAME, UNDECLARED_NAME = "api.example.net", "secret.evil.example.net"
+BUS = "BindPaths=/run/dbus/system_bus_socket"
 
 
 @pytest.fixture
@@ -175,6 +198,43 @@ def test_systemd_resolved_beside_the_file(mine: Target) -> None:
     declare(mine)
     mine.play(SITE)
     assert ANSWERS not in mine.sh("resolvectl dns; cat /etc/resolv.conf")
+
+
+def known_by(target: Target, name: str, *, sandbox: bool = True) -> list[str]:
+    """Tell who on the host answers the account of notes: in the sandbox of its running part, or beside it."""
+    unit = "systemctl show -P MainPID $(systemctl list-units --plain --no-legend 'notes-web@*' | cut -d' ' -f1)"
+    into = ["nsenter", "-m", "-t", target.sh(unit).strip()] if sandbox else []
+    command = [*into, *as_account("notes"), "python3", "-", name]
+    return target.host.exec(command, stdin=THROUGH_OTHERS.encode()).stdout.partition("known by:")[2].split()
+
+
+def test_no_service_asks_through_another(mine: Target) -> None:
+    """In its sandbox neither systemd-resolved nor nscd answers a service, installed or restarted since it started.
+
+    A declared name it finds by its own resolver, past nss-resolve; the bus it has when it says that it needs it.
+    """
+    egress = [{"to": NAME, "port": 443}]
+    edit(mine, "group_vars/all/services.yml", lambda data: data["services"][1].update(egress=egress))
+    mine.play(SITE)
+    install_resolved(mine, "libnss-resolve", "nscd")
+    declare(mine, ANSWERS)
+    mine.play(SITE)
+    assert known_by(mine, "beside." + UNDECLARED_NAME, sandbox=False) == ["varlink", "bus", "library"]
+    for restarted in ("true", "systemctl restart systemd-resolved nscd", "systemctl restart 'notes-web@*'"):
+        mine.sh(restarted)
+        assert known_by(mine, UNDECLARED_NAME) == [], restarted
+        assert known_by(mine, NAME) == ["library"], restarted
+    assert UNDECLARED_NAME not in mine.sh("journalctl -u upstream -o cat --no-pager | grep -v beside"), "it went out"
+    assert FOUND in mine.sh("nft list table inet holdfast"), "the firewall has not heard of it"
+    one_off = f"python3 - {UNDECLARED_NAME} <<'END'\n{THROUGH_OTHERS}\nEND\n"
+    program = ["/usr/bin/python3", "-IS", "/usr/local/lib/holdfast/services", "run", "notes"]
+    assert mine.host.exec(program, stdin=one_off.encode()).stdout.split() == ["known", "by:"]
+
+    needs = [{"directive": BUS, "reason": "its units are shown by it"}]
+    edit(mine, "group_vars/all/services.yml", lambda data: data["services"][1].update(needs=needs))
+    mine.play(SITE)
+    assert known_by(mine, UNDECLARED_NAME) == ["bus"]
+    assert mine.play(SITE).changed == 0
 
 
 def test_another_keeper_is_refused(target: Target, tmp_path: Path) -> None:
