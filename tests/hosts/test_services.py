@@ -341,6 +341,24 @@ def test_a_removed_service(target: Target, tmp_path: Path) -> None:
         ask(mine)
 
 
+def test_an_account_stays_for_what_it_owns_on_another_filesystem(target: Target) -> None:
+    """One that is mounted anywhere on the host is searched; with nothing of it left the account is gone."""
+    ghost = (
+        "id ghost 2>/dev/null || useradd --system --user-group --comment holdfast-service ghost;"
+        ' echo \'{"parts": [], "schedules": [], "ports": []}\' > /var/lib/holdfast/services/ghost.json;'
+        " /usr/bin/python3 -IS /usr/local/lib/holdfast/services settle 3"
+    )
+    target.sh("useradd --system --user-group --comment holdfast-service ghost")
+    target.sh("mkdir '/mnt/a volume' && mount -t tmpfs tmpfs '/mnt/a volume' && mkdir -m 700 '/mnt/a volume/root'")
+    target.sh("install -o ghost /dev/null '/mnt/a volume/root/letter'")
+    assert "its account stays locked, since it owns /mnt/a volume/root/letter" in target.sh(ghost)
+    target.sh("rm '/mnt/a volume/root/letter'; install -o ghost /dev/null /usr/local/letter")
+    assert "its account stays locked, since it owns /usr/local/letter" in target.sh(ghost)
+    target.sh("rm /usr/local/letter")
+    assert "its account are gone; it owned nothing" in target.sh(ghost)
+    assert target.sh("getent passwd ghost || true") == ""
+
+
 @pytest.mark.full
 def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Path) -> None:
     """How they ended is forgotten; one that still runs ends with its schedule, and else runs its course.

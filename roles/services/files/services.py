@@ -34,6 +34,7 @@ SECRETS = "/etc/holdfast/secrets"
 RECORDS = "/var/lib/holdfast/services"
 UNITS = "/etc/systemd/system"
 COMMANDS = "/run/holdfast-run"
+PROC = "/proc"
 GIVEN_UP = "/run/holdfast-given-up"  # whoever starts units after a handler lets those alone that are named here
 NOTHING: dict[str, Any] = {"release": None, "parts": [], "schedules": [], "secrets": []}
 # Whoever restarts services or the host takes this lock for itself alone.
@@ -43,6 +44,9 @@ UP_SECONDS = 30.0  # time to answer the health check
 # What is not begun by then has to wait for the next run: whoever calls this ends it after ten minutes.
 BUDGET_SECONDS = 420.0
 STAY_SECONDS = 2.0  # time for which a part without a health check has to stay up
+SEARCH_SECONDS = 60  # for what the account of a service that is gone owns
+TIMED_OUT = 124
+FAR = {"nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "afs", "lustre"}  # and what FUSE shows
 LAST_WORDS = 8
 BUSY = 75
 
@@ -405,7 +409,7 @@ def retire(name: str, record: dict[str, Any]) -> str:
     if not ours:
         said += "its units are gone; its account is not of our making and stays"
     elif left := belongings(name):
-        said += f"its units are gone, its account stays locked, since it owns {left}"
+        said += f"its units are gone, its account stays locked, since {left}"
     else:
         shutil.rmtree(f"/srv/{name}", ignore_errors=True)
         uid = pwd.getpwnam(name).pw_uid
@@ -431,15 +435,39 @@ def account_is_ours(name: str) -> bool:
         return False
 
 
+def filesystems() -> tuple[list[str], list[str]]:
+    """Return where files of accounts may lie: mounts to be searched, and those of other machines, with their kinds."""
+    with open(f"{PROC}/filesystems", encoding="ascii") as handle:
+        disks = {line.strip() for line in handle if not line.startswith("nodev")} | {"tmpfs", "zfs"}
+    # What an overlay shows lies on another filesystem, save the root of a container.
+    searched, far = {("", ""): "/"}, []
+    with open(f"{PROC}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as handle:
+        for line in handle:
+            mount, _, source = line.partition(" - ")
+            device, root, quoted = mount.split()[2:5]
+            point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), quoted)
+            kind = source.split()[0]
+            if kind in disks and point != "/":
+                searched.setdefault((device, root), point)
+            elif kind in FAR or (kind.startswith("fuse.") and kind != "fuse.lxcfs"):  # a container's own figures
+                far.append(f"{point} ({kind})")
+    return list(searched.values()), far
+
+
 def belongings(name: str) -> str:
-    """Return something that the account owns, empty when that is nothing."""
+    """Return in words why the account has to stay: what it owns, or may own; empty when that is nothing."""
     uid = pwd.getpwnam(name).pw_uid
     shared = f"/srv/{name}/shared"
     if os.path.isdir(shared) and os.listdir(shared):
-        return shared
-    places = ["/srv", "/var", "/home", "/opt", "/etc", "/tmp"]
-    sought = ["-uid", str(uid), "!", "-path", shared, "-print", "-quit"]
-    return run("find", *places, "-xdev", *sought)[1]
+        return f"it owns {shared}"
+    places, far = filesystems()
+    sought = ["-xdev", "-ignore_readdir_race", "-uid", str(uid), "!", "-path", shared, "-print", "-quit"]
+    code, text = run("timeout", str(SEARCH_SECONDS), "find", *places, *sought)
+    if code == TIMED_OUT:
+        return f"it may own something: {SEARCH_SECONDS} s were too short to search {' '.join(places)}"
+    if text:
+        return f"it may own something: {text}" if code else f"it owns {text}"
+    return f"it may own something in what is not searched: {', '.join(far)}" if far else ""
 
 
 def settle(keep: int) -> None:
