@@ -36,6 +36,7 @@ did: {description: Each change in words., type: list, elements: str, returned: s
 would: {description: The same in check mode., type: list, elements: str, returned: in check mode}
 """
 
+import errno
 import grp
 import hashlib
 import os
@@ -170,7 +171,9 @@ def main() -> None:
         os.rename(fresh, place)
     except (OSError, KeyError, ValueError, tarfile.TarError, EOFError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        module.fail_json(msg=f"nothing was changed: {error}")
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = f"; make room in {os.path.dirname(place)}, and run again" if full else ""
+        module.fail_json(msg=f"nothing was changed: {error}{fix}")
     module.exit_json(changed=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import tarfile
 import threading
@@ -357,6 +358,30 @@ def test_an_account_stays_for_what_it_owns_on_another_filesystem(target: Target)
     target.sh("rm /usr/local/letter")
     assert "its account are gone; it owned nothing" in target.sh(ghost)
     assert target.sh("getent passwd ghost || true") == ""
+
+
+def test_a_disk_that_is_full_while_a_release_is_copied(target: Target, tmp_path: Path) -> None:
+    """The run says so, and what to do; nothing of the release is left, what runs runs on, the next run repairs."""
+    mine = own(target, tmp_path)
+    declare(mine, declared(mine, "notes"), shop(tmp_path / "shop"))
+    mine.sh("mkdir /srv/shop && mount -t tmpfs -o size=512k tmpfs /srv/shop")
+    mine.play(SITE)
+    before, started = instance(mine, "shop-web"), since(mine, instance(mine, "shop-web"))
+    left = "find /srv/shop/releases -mindepth 1 | sort; sha256sum /etc/systemd/system/shop-*"
+    as_it_was = mine.sh(left)
+    (tmp_path / "shop/data").write_bytes(os.urandom(2_000_000))
+    refused = " ".join(mine.play(SITE, expect=2).text.split())
+    assert "copy the release /srv/shop/releases/" in refused
+    assert "nothing was changed: [Errno 28] No space left on device; make room in /srv/shop/releases, and" in refused
+    assert mine.sh(left) == as_it_was
+    assert since(mine, before) == started
+    assert ask(mine) in before
+
+    mine.sh("mount -o remount,size=16m /srv/shop")
+    mine.play(SITE)
+    after = instance(mine, "shop-web")
+    assert ask(mine) in after != before
+    assert mine.play(SITE).changed == 0
 
 
 @pytest.mark.full
