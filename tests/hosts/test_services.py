@@ -432,7 +432,11 @@ def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Pa
 
 
 def test_what_fails_is_seen(target: Target, tmp_path: Path) -> None:
-    """A restart loop and a failed schedule: each is told of."""
+    """A restart loop, a failed schedule and a sandbox that is open further: each is told of."""
+    mine = own(target, tmp_path)
+    needs = [{"directive": "MemoryDenyWriteExecute=no", "reason": "the JIT of its interpreter"}]
+    declare(mine, {**declared(mine, "notes"), "needs": needs})
+    mine.play(SITE)
     release = instance(target, "notes-web").partition("@")[2]
     for number in (1, 2, 3):
         target.sh(f"systemctl kill -s KILL notes-web@{release}")
@@ -441,7 +445,8 @@ def test_what_fails_is_seen(target: Target, tmp_path: Path) -> None:
     target.sh(
         f"chown root /srv/notes/shared; systemctl start notes-tick@{release} || true; chown notes /srv/notes/shared"
     )
-    _run, data = verify(target, tmp_path / "report", expect=2)
+    _run, data = verify(mine, tmp_path / "report", expect=2)
+    assert "the sandbox of notes has MemoryDenyWriteExecute=no: the JIT of its interpreter" in data["hosts"][0]["notes"]
     failed = details(data, HOST, "failed")
     found = " ".join(failed["services"])
     assert f"notes-web@{release} was started again 3 times" in found
