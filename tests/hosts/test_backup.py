@@ -98,6 +98,7 @@ def listed(target: Target) -> set[str]:
     return {name[:8] for name in target.sh(f"ls {REPOSITORY}/snapshots").split()}
 
 
+@pytest.mark.both
 def test_it_comes_back(target: Target) -> None:
     """Bytes, owners, modes, times and links; check mode tells and makes nothing; the password is nowhere to be seen."""
     target.sh(PLANT)

@@ -176,6 +176,7 @@ def test_verification(net: Net, tmp_path: Path) -> None:
     assert "dnsmasq" not in str(failed.get("listeners")), "the resolver listens for the host alone"
 
 
+@pytest.mark.both
 def test_hosts_and_networks(net: Net) -> None:
     """A service reaches the declared host and network at the declared port; others, and what answers, go on."""
     assert net.ask("blog", [*DB, *STRANGER]) == [True, True, False, False]

@@ -10,6 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from .conftest import HOST, Hardened, Target
 from .starts import OVER_TO_THE_SOCKET, SITE, UNITS, Witness, edit_host, edit_person, own, pinned
 
@@ -62,6 +64,7 @@ def shows(text: str, port: int) -> bool:
     return f":{port} " in text and f'"SSH {port}/tcp"' in text
 
 
+@pytest.mark.both
 def test_second_run_changes_nothing(target: Target, hardened: Hardened) -> None:
     """The first run changed the host; the next one, and check mode before it, change nothing."""
     assert hardened.first_run.changed > 0
@@ -83,6 +86,7 @@ def test_one_login_for_a_run_without_change(target: Target) -> None:
         assert int(target.sh(said.format(since=since))) == expected
 
 
+@pytest.mark.both
 def test_check_mode_on_a_bare_host(bare: Target) -> None:
     """Check mode tells what a first run would do, and does none of it; then the first run does it."""
     witness = Witness(bare)

@@ -119,6 +119,7 @@ def one_off(target: Target, service: str, command: str, *, expect: int = 0) -> s
     return target.play(RUN, "-e", json.dumps({"service": service, "command": command}), expect=expect).text
 
 
+@pytest.mark.both
 def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
     """Neither as its user nor in its sandbox does one reach what is another's; each reaches its own."""
     mine = own(target, tmp_path)

@@ -105,6 +105,7 @@ def said(host: Target, unit: str) -> str:
     return host.sh(f"journalctl --sync; journalctl -o cat --no-pager _SYSTEMD_INVOCATION_ID={run}")
 
 
+@pytest.mark.both
 def test_by_themselves_and_in_the_window(host: Target) -> None:
     """The timer's job installs what is of Debian's security alone and restarts nothing; the window waits, then does."""
     timer = host.sh(
