@@ -49,7 +49,6 @@ if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] &&
 if [ -n "$P" ] && command -v dpkg-query >/dev/null; then
 dpkg-query -W -f 'package=${Package} ${db:Status-Abbrev}\n' $P 2>/dev/null; fi
 { command -v dockerd || [ -S /run/docker.sock ]; } >/dev/null && echo docker=yes
-{ command -v wg || grep -qs DEVTYPE=wireguard /sys/class/net/*/uevent; } >/dev/null && echo wireguard=yes
 if [ "$(id -u)" != 0 ]; then if ! command -v sudo >/dev/null; then echo sudo=missing
 elif [ "$S" = given ]; then echo sudo=given
 elif sudo -n true 2>/dev/null; then echo sudo=free; else echo sudo=asks; fi; fi
@@ -105,7 +104,6 @@ def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
         "packages_missing": [name for name in packages if name not in installed],
         "apparmor": found.get("apparmor") == "yes",
         "docker": found.get("docker") == "yes",
-        "wireguard": found.get("wireguard") == "yes",
         "sudo": found.get("sudo", "root"),
     }
 

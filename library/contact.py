@@ -86,7 +86,6 @@ clock:
   returned: success
 apparmor: {description: Whether the host has a kernel of its own with AppArmor in it., type: bool, returned: success}
 docker: {description: Whether a Docker engine is installed., type: bool, returned: success}
-wireguard: {description: Whether WireGuard is installed or in use., type: bool, returned: success}
 sudo: {description: "How root is reached: root, free (no password) or given (with the given password).", type: str,
   returned: success}
 host_key: {description: "Type, fingerprint, and trust: declared, pinned or first use.", type: dict, returned: success}
