@@ -22,32 +22,64 @@ def lost_keys(cat: Any, survey: Mapping[str, Any]) -> dict[str, list[Mapping[str
     return lost
 
 
+def closed_ports(survey: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], ssh_ports: set[int]) -> dict[str, str]:
+    """Return what is said of each port in use that would be open no more, by the entry that allows it.
+
+    ssh_ports: the declared one of sshd, and the one that the contact came in on: the guard opens both, and closes the
+    latter after the login on the former has worked. Whatever else sshd listens on is a port like any other.
+    """
+    opened = {(rule["proto"], rule["port"]) for rule in rules} | {("tcp", port) for port in ssh_ports}
+    used: dict[tuple[str, int], str] = {}
+    for listener in survey["listeners"]:
+        by = (
+            f"{listener['program'] or 'a program of the kernel'}{' as ' + listener['user'] if listener['user'] else ''}"
+        )
+        used.setdefault((listener["proto"], listener["port"]), f"on which {by} listens")
+    for port in survey["published"]:
+        used.setdefault((port["proto"], port["port"]), "which is passed on to a container or another machine")
+    return {
+        f"port {number}/{proto}": f"would close {number}/{proto}, {said}"
+        for (proto, number), said in used.items()
+        if (proto, number) not in opened
+    }
+
+
+def cut_off(cat: Any, host: str, survey: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is said of connections and rules that would end, by the entry that allows it."""
+    found: dict[str, str] = {}
+    for service in cat["services"]:
+        name = service["name"]
+        # With a release it is refused that account in any case: service_accounts judges.
+        bare = host in service["hosts"] and not service.get("release") and not service["egress"]
+        if bare and name in survey["strangers"]:
+            found[f"egress {name}"] = (
+                f"would refuse the connections that the account {name} opens, as the service {name} declares no egress"
+            )
+    if survey["forwarding"] and cat["hosts"][host]["forwards"] == "none":
+        found["forwarding"] = "would pass on no packet between network cards, which the kernel does now (host.forwards)"
+    if survey["nftables"]:
+        found["nftables.conf"] = "would mask nftables.service, which loads the rules of /etc/nftables.conf at each boot"
+    return found
+
+
 def adoption_refusals(
     cat: Any,
     host: str,
     survey: Mapping[str, Any],
     rules: Sequence[Mapping[str, Any]],
     purged: Sequence[str] = (),
+    *,
+    contact_port: int,
 ) -> list[dict[str, str]]:
     """Return what the first run on `host` would take away and `host.accept` does not list: [{what, accept}], sorted.
 
     survey: result of the module host_survey. rules: result of firewall_rules for the host. purged: packages that it
-    would purge, as the module purge_packages tells.
+    would purge, as the module purge_packages tells. contact_port: SSH port on which the run came in.
     accept: the entry that makes the run go on. People who are declared, ended ones too, need none: the inventory
     already says what becomes of them.
     """
     declared = cat["hosts"][host]
-    found: dict[str, str] = {}
-    opened = {(rule["proto"], rule["port"]) for rule in rules} | {("tcp", declared["ssh"]["port"])}
-    for listener in survey["listeners"]:
-        port = (listener["proto"], listener["port"])
-        if port in opened:  # sshd's is not among them: a port change is the guard's, it opens both first
-            continue
-        by = (
-            f"{listener['program'] or 'a program of the kernel'}{' as ' + listener['user'] if listener['user'] else ''}"
-        )
-        name = f"{port[1]}/{port[0]}"
-        found.setdefault(f"port {name}", f"would close {name}, on which {by} listens")
+    found = closed_ports(survey, rules, {declared["ssh"]["port"], contact_port}) | cut_off(cat, host, survey)
     for fingerprint, keys in lost_keys(cat, survey).items():
         owners = "'s and ".join(dict.fromkeys(key["account"] for key in keys))
         comment = f" ({keys[0]['comment']})" if keys[0]["comment"] else ""

@@ -114,12 +114,17 @@ def people_of(surveys: Mapping[str, Any], verifier: str, today: str) -> tuple[li
 def services_of(surveys: Mapping[str, Any], people: set[str]) -> list[dict[str, Any]]:
     """Return a service for each program that others can reach, with what it listens on.
 
-    people: names that are theirs. A port that two programs share, on an address each, is the first one's.
+    people: names that are theirs. A port that two programs share, on an address each, is the first one's. One that is
+    passed on to a container has no program.
     """
     services: dict[str, dict[str, Any]] = {}
     for host, survey in sorted(surveys.items()):
         owners: dict[tuple[str, int], str] = {}
-        for listener in survey["listeners"]:
+        passed_on = [{**port, "program": "", "unit": ""} for port in survey["published"]]
+        for listener in [*survey["listeners"], *passed_on]:
+            # systemd holds sshd's port where ssh.socket is used.
+            if listener["port"] in survey["ssh_ports"] and listener["program"] in {"sshd", "systemd"}:
+                continue
             unit = re.sub(r"\.(service|scope)$", "", listener["unit"]).split("@")[0]
             name = plain_name(unit or listener["program"], "")
             name = name if is_free(name) and name not in people else f"port-{listener['port']}"

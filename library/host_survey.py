@@ -24,7 +24,14 @@ hostname: {description: The host's own name., type: str, returned: always}
 listeners:
   description: >-
     Sockets that accept from other machines, as C(proto) (tcp, udp), C(address), C(port), C(program), C(user) and
-    C(unit) (empty where they could not be told). sshd's own and those of mere clients are left out.
+    C(unit) (empty where they could not be told). Those of mere clients are left out.
+  type: list
+  elements: dict
+  returned: always
+published:
+  description: >-
+    Ports that rules of iptables or nft pass on to a container or another machine (DNAT), as C(proto) and C(port). A
+    rule counts that names its ports by number; one for the host's own connections or a loopback address does not.
   type: list
   elements: dict
   returned: always
@@ -42,7 +49,8 @@ accounts:
   type: list
   elements: dict
   returned: always
-ssh_ports: {description: Ports on which sshd listens., type: list, elements: int, returned: always}
+strangers: {description: Names of all accounts that holdfast did not make., type: list, elements: str, returned: always}
+ssh_ports: {description: Ports that sshd is told to listen on., type: list, elements: int, returned: always}
 networks:
   description: Network cards, as C(interface), C(addresses), and whether the default route leaves by it (C(default)).
   type: list
@@ -50,6 +58,11 @@ networks:
   returned: always
 docker: {description: Whether Docker is installed., type: bool, returned: always}
 wireguard: {description: Whether a WireGuard interface is up., type: bool, returned: always}
+forwarding: {description: Whether the kernel passes packets on between network cards., type: bool, returned: always}
+nftables:
+  description: Whether nftables.service loads another /etc/nftables.conf at boot than the one of Debian's package.
+  type: bool
+  returned: always
 packages: {description: What somebody asked for (apt-mark showmanual)., type: list, elements: str, returned: always}
 """
 
@@ -71,6 +84,9 @@ from ansible.module_utils.basic import AnsibleModule
 CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
 KEY = re.compile(r"(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s+(.*))?$")
 ADMIN_GROUPS = ("sudo", "admin", "wheel")
+# A rule of iptables-save that passes packets from elsewhere on.
+DNAT = re.compile(r"(?m)^-A (?!OUTPUT )\S+ (.* )?-j DNAT( .*)?$")
+PROTOCOLS = {"tcp": ("tcp",), "udp": ("udp",), "th": ("tcp", "udp")}
 
 
 def output(*argv: str) -> str:
@@ -100,8 +116,8 @@ def owner_of(pid: int) -> tuple[str, str]:
     return user, units[-1] if units else ""
 
 
-def listeners(text: str, ssh_ports: list[int]) -> list[dict[str, object]]:
-    """Return the sockets of ``ss -Hltunp`` that others could reach, besides sshd's on its ports and clients' own."""
+def listeners(text: str) -> list[dict[str, object]]:
+    """Return the sockets of ``ss -Hltunp`` that others could reach, besides clients' own."""
     found = []
     for line in text.splitlines():
         words = line.split()
@@ -115,9 +131,6 @@ def listeners(text: str, ssh_ports: list[int]) -> list[dict[str, object]]:
         except ValueError:
             continue
         process = re.search(r'"([^"]+)",pid=(\d+)', line)
-        # systemd holds sshd's port where ssh.socket is used.
-        if int(port) in ssh_ports and process and process[1] in {"sshd", "systemd"}:
-            continue
         if (words[0], int(port)) in CLIENTS:
             continue
         user, unit = owner_of(int(process[2])) if process else ("", "")
@@ -132,6 +145,82 @@ def listeners(text: str, ssh_ports: list[int]) -> list[dict[str, object]]:
             }
         )
     return found
+
+
+def published_by_iptables(saved: str) -> set[tuple[str, int]]:
+    """Return the protocols and ports that rules as iptables-save shows them pass on."""
+    found = set()
+    for rule in DNAT.finditer(saved):
+        words = f" {rule[0]} "
+        proto = re.search(r" -p (tcp|udp) ", words)
+        ports = re.search(r"(?<! !) --dports? (\S+) ", words)
+        if proto and ports and not re.search(r" -d (127\.|::1)", words):
+            for part in ports[1].split(","):
+                first, _colon, last = part.partition(":")
+                found |= {(proto[1], port) for port in range(int(first), int(last or first) + 1)}
+    return found
+
+
+def ports_of(value: object) -> list[int]:
+    """Return the ports that an expression of nft stands for: a number, a range, or a set of them."""
+    if isinstance(value, int):
+        return [value]
+    if isinstance(value, dict) and "range" in value:
+        first, last = value["range"]
+        return list(range(first, last + 1))
+    return [port for item in value.get("set", []) for port in ports_of(item)] if isinstance(value, dict) else []
+
+
+def published_by_nft(ruleset: str) -> set[tuple[str, int]]:
+    """Return the protocols and ports that rules as ``nft --json list ruleset`` shows them pass on."""
+    entries = json.loads(ruleset or "{}").get("nftables", [])
+    chains = [entry["chain"] for entry in entries if "chain" in entry]
+    outgoing = {(c["family"], c["table"], c["name"]) for c in chains if c.get("hook") == "output"}
+    found = set()
+    for rule in [entry["rule"] for entry in entries if "rule" in entry]:
+        if (rule["family"], rule["table"], rule["chain"]) in outgoing or not any("dnat" in e for e in rule["expr"]):
+            continue
+        matches = [(e["match"]["left"].get("payload", {}), e["match"]) for e in rule["expr"] if "match" in e]
+        if any(field.get("field") == "daddr" and is_loopback(match["right"]) for field, match in matches):
+            continue
+        for field, match in matches:
+            if field.get("field") == "dport" and match["op"] != "!=":
+                protos = PROTOCOLS.get(field["protocol"], ())
+                found |= {(proto, port) for proto in protos for port in ports_of(match["right"])}
+    return found
+
+
+def is_loopback(value: object) -> bool:
+    """Tell whether an expression of nft is a loopback address or a network of them."""
+    if isinstance(value, dict) and "prefix" in value:
+        value = value["prefix"]["addr"]
+    return isinstance(value, str) and value.startswith(("127.", "::1"))
+
+
+def published() -> list[dict[str, object]]:
+    """Return the ports that are passed on: those of Docker have no listener where its userland proxy is off.
+
+    Without `-t`, which would load the table where it is not there.
+    """
+    found = published_by_iptables(output("/usr/sbin/iptables-save") + output("/usr/sbin/ip6tables-save"))
+    found |= published_by_nft(output("/usr/sbin/nft", "--json", "list", "ruleset"))
+    return [{"proto": proto, "port": port} for proto, port in sorted(found)]
+
+
+def forwarding(root: str = "/proc/sys/net") -> bool:
+    """Tell whether the kernel passes packets on that come in on any of its cards."""
+    return any(read(path).strip() == "1" for path in glob.glob(f"{root}/ipv[46]/conf/*/forwarding"))
+
+
+def loads_other_rules(enabled: str, conffiles: str, path: str = "/etc/nftables.conf") -> bool:
+    """Tell whether nftables.service loads rules at boot that somebody wrote.
+
+    enabled: what ``systemctl is-enabled`` says. conffiles: those of the package, with the digests of what it brings.
+    """
+    text = read(path)
+    packaged = re.search(rf"(?m)^ *{re.escape(path)} (\w+)", conffiles)
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return enabled.strip() == "enabled" and bool(text) and not (packaged and packaged[1] == digest)
 
 
 def is_read_for(account: pwd.struct_passwd, path: str, *, strict: bool) -> bool:
@@ -235,7 +324,8 @@ def main() -> None:
     module.exit_json(
         changed=False,
         hostname=os.uname().nodename,
-        listeners=listeners(output("ss", "-Hltunp"), ports),
+        listeners=listeners(output("ss", "-Hltunp")),
+        published=published(),
         keys=keys(
             accounts,
             (patterns[1] if patterns else ".ssh/authorized_keys").split(),
@@ -252,10 +342,16 @@ def main() -> None:
             for account in accounts
             if account.pw_uid == 0 or account.pw_uid in humans
         ],
+        strangers=[account.pw_name for account in accounts if account.pw_gecos != "holdfast-service"],
         ssh_ports=ports,
         networks=networks(),
         docker=os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
         wireguard=any("DEVTYPE=wireguard" in read(path) for path in glob.glob("/sys/class/net/*/uevent")),
+        forwarding=forwarding(),
+        nftables=loads_other_rules(
+            output("systemctl", "is-enabled", "nftables.service"),
+            output("dpkg-query", "--show", "--showformat=${Conffiles}", "nftables"),
+        ),
         packages=output("apt-mark", "showmanual").split(),
     )
 

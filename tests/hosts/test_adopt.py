@@ -16,7 +16,7 @@ import yaml
 from .conftest import HOST, ROOT
 from .reports import checks
 from .starts import PACKAGE, SITE, Witness, edit, edit_host
-from .traffic import serve
+from .traffic import LIKE_A_VPS, install, serve
 
 if TYPE_CHECKING:
     from .conftest import Target
@@ -43,6 +43,20 @@ useradd --system --create-home --home-dir /srv/git --shell /bin/bash git
 install -d -m 0700 -o git -g git /srv/git/.ssh
 cat > /srv/git/.ssh/authorized_keys
 chown git: /srv/git/.ssh/authorized_keys
+"""
+
+# A mail server's account, a second port of sshd, own rules at boot, packets that are passed on, published ports.
+THROUGH = f"""
+useradd --system postfix
+printf 'Port 22\\nPort 2222\\n' > /etc/ssh/sshd_config.d/60-ports.conf
+systemctl reload ssh
+echo 'table inet own {{ chain in {{ type filter hook input priority 0; tcp dport 9 drop; }}; }}' >> /etc/nftables.conf
+systemctl enable nftables
+{LIKE_A_VPS}
+echo 1 > /proc/sys/net/ipv4/ip_forward
+iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 192.0.2.2:80
+nft 'add table ip own; add chain ip own pre {{ type nat hook prerouting priority dstnat; }}'
+nft add rule ip own pre udp dport 8081 dnat to 192.0.2.2:81
 """
 
 
@@ -105,6 +119,28 @@ def test_nothing_is_taken_away_unasked(used: Target) -> None:
         "zabbix-agent"
     ]
     assert used.play(SITE).changed == 0
+
+
+def test_nobody_is_cut_off_unasked(bare: Target) -> None:
+    """Connections of an account, sshd's other port, rules and packets of others, published ports: each is asked for."""
+    install(bare.host, "nftables", "iptables")
+    bare.sh("set -e" + THROUGH)
+    mail = {"name": "postfix", "on": ["web"], "listen": [{"port": 25}]}
+    edit(bare, "group_vars/all/services.yml", lambda data: data["services"].append(mail))
+    accept = ["egress postfix", "forwarding", "nftables.conf", "port 2222/tcp", "port 8080/tcp", "port 8081/udp"]
+    witness = Witness(bare)
+    looked, refused = bare.play(AUDIT, "--check"), bare.play(SITE, expect=2)
+    witness.assert_untouched()
+    listed = [f"- {entry}" for entry in accept]
+    assert [line.strip() for line in refused.text.splitlines() if line.startswith("    - ")] == listed
+    for text in (looked.text, refused.text):
+        assert set(listed) <= {line.strip() for line in text.splitlines()}
+        assert "would refuse the connections that the account postfix opens" in text
+        assert "would close 2222/tcp, on which sshd as root listens" in text
+        assert "would close 8080/tcp, which is passed on to a container or another machine" in text
+    edit_host(bare, accept=accept)
+    assert bare.play(SITE).changed
+    assert bare.play(SITE).changed == 0
 
 
 def test_an_audit_scores_whom_a_run_would_refuse(target: Target, tmp_path: Path) -> None:
