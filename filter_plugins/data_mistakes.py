@@ -13,7 +13,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-# Connection variables that would go round the declared address, port and account.
+# Words that would lead ssh elsewhere, or past the ssh_config of the runs, which names the pinned host keys.
+ARGUMENTS = (
+    "host.ssh.jump for a jump host, ansible_ssh_private_key_file for a key, and all else into your ~/.ssh/config, "
+    "which counts where holdfast says nothing"
+)
+# Connection variables that would go round the declared address, port and account. ansible_ssh_common_args is the wiring
+# page's own: the lookup variable_mistakes tells whether it is still the page's.
 CONNECTION = {
     "ansible_host": "host.address",
     "ansible_ssh_host": "host.address",
@@ -21,6 +27,8 @@ CONNECTION = {
     "ansible_ssh_port": "host.ssh.port, and host.ssh.first_port for the first run",
     "ansible_user": "host.ssh.first_user for the first run; later runs log in as the operator",
     "ansible_ssh_user": "host.ssh.first_user for the first run; later runs log in as the operator",
+    "ansible_ssh_args": ARGUMENTS,
+    "ansible_ssh_extra_args": ARGUMENTS,
 }
 TYPES = {
     "string": "a text",

@@ -30,6 +30,7 @@ description:
   - A name that begins like a role's variables and is none of them is a mistake where it is nearly one, otherwise a
     warning.
   - A variable of the wiring page in the inventory's group C(all) is a mistake, as the page comes after it there.
+  - So is another C(ansible_ssh_common_args) than the page's, wherever it is set.
   - A template is judged by what it gives. What it cannot give before the host is contacted is not judged.
   - Only the first look in a run counts, as the roles put what they find beside the variables later.
 options:
@@ -63,6 +64,12 @@ KINDS = {
 AFTER = (
     "the playbooks set it from the data, and come after the inventory's group all: correct the data, or set it for a "
     "group of your own, for a host, or with -e"
+)
+# The wiring page names the ssh_config of the runs in it. The contact brings that along itself, a fresh login does not.
+WAY_IN = "ansible_ssh_common_args"
+WAY_IN_FIX = (
+    "remove it and write host.ssh.jump for a jump host, ansible_ssh_private_key_file for a key, and all else into your "
+    "~/.ssh/config, which counts where holdfast says nothing"
 )
 SECRET = re.compile(r"passw|passphrase|secret|token|hash|private_key")
 
@@ -174,6 +181,8 @@ class LookupModule(LookupBase):
             if "preflight_catalogue" in own:
                 continue
             templar = Templar(loader=self._loader, variables={**own, "hostvars": variables["hostvars"]})
+            if WAY_IN in wired and own[WAY_IN] != wired[WAY_IN]:
+                found.setdefault(("mistake", WAY_IN, "set beside the data", WAY_IN_FIX), []).append(host)
             for name in own:
                 role = next((role for role in names if belongs(name, role)), None)
                 if role is not None and (name not in wired or own[name] != wired[name]):

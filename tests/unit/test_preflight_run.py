@@ -283,6 +283,28 @@ def test_what_the_wiring_page_sets_has_no_effect_for_all_hosts(tmp_path: Path, w
     assert not (tmp_path / "contacted").exists()
 
 
+@pytest.mark.parametrize("beside", [True, False], ids=["in-the-inventory", "with-e"])
+def test_other_arguments_for_ssh_are_refused(tmp_path: Path, beside: bool) -> None:
+    """With them a contact would find its way, and the login that has to prove a commit would not."""
+    inventory = without_mistakes(tmp_path / "inventory")
+    names = ["ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"]
+    places = ["host_vars/web1", "group_vars/web", "host_vars/lb1"]
+    given: list[str] = []
+    for name, place in zip(names, places, strict=True):
+        if beside:
+            set_beside(inventory, place, f"{name}: -o ProxyJump=relay\n")
+        else:
+            given += ["-e", f"{name}='-o ProxyJump=relay'"]
+    done = play(inventory, *given)
+    said = re.sub(r"\s+", " ", done.stdout)
+    assert done.returncode != 0
+    for name, host in zip(names, ("web1", "web2", "lb1"), strict=True):
+        entry = f"host {host}" if beside else f"(all hosts|host {host})"
+        assert re.search(rf"{entry}, {name}: found set [^;]+; remove it and write host.ssh.jump for a jump", said), said
+    assert ("host db1" in said) is not beside
+    assert not (tmp_path / "contacted").exists()
+
+
 def test_role_variables_that_fit_or_that_only_a_host_can_tell_pass(tmp_path: Path) -> None:
     inventory = without_mistakes(tmp_path / "inventory")
     set_beside(

@@ -226,6 +226,7 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (set_in(host("web1"), console="bob"), "host web1", "host.console", "admin right"),
     (set_in(host("web1"), console="root"), "host web1", "host.console", "break-glass"),
     (lambda raw: raw["variables"]["web1"].append("ansible_host"), "host web1", "ansible_host", "host.address"),
+    (lambda raw: raw["variables"]["web1"].append("ansible_ssh_args"), "host web1", "ansible_ssh_args", "host.ssh.jump"),
     (whole(policy={"guard": {"seconds": 55}}), "policy", "guard.seconds", "more than 55"),
     (whole(policy={"acces": {}}), "policy", "acces", "did you mean access?"),
     (backup("/etc/../root"), "policy", "backup.paths[1].path", "absolute path"),
