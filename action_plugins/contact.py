@@ -513,7 +513,9 @@ class ActionModule(ActionBase):
             )
         return (
             f"no login to {name} works: {tried} ({detail}). Is your key loaded (ssh-add -l) or named by "
-            "ansible_ssh_private_key_file, and host.ssh.first_user the account that the provider gave you?"
+            "ansible_ssh_private_key_file, and host.ssh.first_user the account that the provider gave you? ssh can ask "
+            "nothing during a run: a key with a passphrase has to be in an agent, one with a PIN in an agent that asks "
+            "for it, and a security key to be touched."
         )
 
     def _host_key_error(self, name: str, reply: dict[str, Any]) -> str:

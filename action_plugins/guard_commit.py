@@ -34,6 +34,10 @@ STORE = "/var/lib/holdfast/guard"
 HOW_IT_ENDED = (
     "cd {store} && test ! -e armed.json && {{ grep -sl {ident} last-revert.json confirmed.json; grep {ident} log; }}"
 )
+# ssh says no more than this of such a key, too.
+WAITED_IN_VAIN = (
+    "\nWhere your key waited in vain for a touch or a PIN: ssh can ask nothing during a run, only your agent can."
+)
 MARGIN = 2.0  # seconds before the host's own time is up at which the controller stops trying
 SPEC = {
     "login": {
@@ -226,6 +230,8 @@ class ActionModule(ActionBase):
         kept, host_log = self._wait_for_end(order, began)
         lines = NOISE.sub("", last["stderr"] or last["stdout"]).strip().splitlines()[-3:]
         message = f"the fresh login failed: {last['outcome']}: {' '.join(lines)}".strip(" :")
+        if last["outcome"] == "denied":
+            message += WAITED_IN_VAIN
         if host_log is None:
             message += (
                 f"\nThe host could not be asked; it puts itself back {order['seconds']} s after it was armed. "

@@ -166,3 +166,12 @@ def test_probe_output_of_a_bare_host() -> None:
     assert found["packages_missing"] == ["nftables"]
     with pytest.raises(ValueError, match="did not run"):
         contact.parse_probe("This account is not available.", [])
+
+
+def test_a_denied_login_tells_what_a_key_needs_that_asks() -> None:
+    """ssh says no more than `denied` of a security key whose PIN it could not ask for."""
+    action = contact.ActionModule.__new__(contact.ActionModule)
+    action._tries = ["alice@web1 port 22: denied", "root@web1 port 22: denied"]
+    said = action._no_login("web1", ["denied", "denied"], "Permission denied (publickey).")
+    assert "one with a PIN in an agent that asks for it, and a security key to be touched" in said
+    assert "agent" not in action._no_login("web1", ["no answer"], "timed out")

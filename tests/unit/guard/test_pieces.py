@@ -173,3 +173,15 @@ def test_a_revert_is_claimed_only_where_the_host_says_so(
     result = plugin._give_up({"id": "x1", "seconds": -19}, last, time.monotonic())
     assert (result["failed"], result["reverted"]) == (True, reverted)
     assert result["host_log"] == ([] if reverted is None else log.splitlines())
+
+
+@pytest.mark.parametrize("outcome", ["denied", "refused"])
+def test_a_denied_proof_tells_of_keys_that_wait(
+    action: ModuleType, monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    plugin = action.ActionModule.__new__(action.ActionModule)
+    plugin._connection = SimpleNamespace(exec_command=lambda *_, **__: None)
+    monkeypatch.setattr(plugin, "_wait_for_end", lambda *_: (False, ["reverted"]))
+    last = {"outcome": outcome, "stderr": "alice@192.0.2.1: Permission denied (publickey).", "stdout": ""}
+    said = plugin._give_up({"id": "x1", "seconds": 60}, last, time.monotonic())["msg"]
+    assert ("waited in vain for a touch or a PIN" in said) is (outcome == "denied")
