@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from .conftest import Target
 
 CRONTAB = "/var/spool/cron/crontabs/bob"
-BEHIND = f"""
-su bob -c 'echo mine > ~/notes'
-mkdir -p {CRONTAB.rpartition("/")[0]}
-echo '* * * * * true' > {CRONTAB}
-"""
+JOB = f"mkdir -p {CRONTAB.rpartition('/')[0]}; echo '* * * * * true' > {CRONTAB}"
+BEHIND = f"su bob -c 'echo mine > ~/notes'\n{JOB}"
+# As if the account had been there before the first run.
+NOT_CREATED_HERE = """sed -i 's/"bob"/"somebody-else"/' /var/lib/holdfast/access/created.json"""
 # A folder of the container's image cannot be renamed on its overlay, one that was made since can.
 OWN_HOME = "cp -a /home/bob /home/anew; rm -r /home/bob; mv /home/anew /home/bob"
 
@@ -63,6 +62,21 @@ def test_removed_person(target: Target, tmp_path: Path) -> None:
     assert mine.sh(f"getent passwd bob; pgrep -u {uid}; ls {CRONTAB} /home/bob 2>/dev/null", check=False) == ""
     assert mine.sh("cd /home/bob.closed-*; cat notes; stat -c '%U %a' .").split() == ["mine", "root", "700"]
     assert mine.play(SITE).changed == 0
+
+
+def test_removed_person_whose_account_was_there_before(target: Target, tmp_path: Path) -> None:
+    """The account that holdfast did not create stays, closed; with nothing that cron would run for it."""
+    mine = own(target, tmp_path)
+    mine.sh(f"{NOT_CREATED_HERE}\n{BEHIND}")
+    edit(mine, "group_vars/all/people.yml", without_bob)
+    assert "remove the crontab of bob" in mine.play(SITE).text
+    assert mine.ssh("bob", "true") == 255
+    assert mine.sh(f"ls {CRONTAB}", check=False) == ""
+    assert mine.sh("getent passwd bob; cat /home/bob/notes").startswith("bob:")
+    assert mine.play(SITE).changed == 0
+    mine.sh(JOB)  # put back by hand, say
+    assert "remove the crontab of bob" in mine.play(SITE).text
+    assert mine.sh(f"ls {CRONTAB}", check=False) == ""
 
 
 @pytest.mark.full

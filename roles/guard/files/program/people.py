@@ -22,6 +22,7 @@ RECORD = Path("/var/lib/holdfast/access/created.json")
 LONG_EXPIRED = "1"  # shadow(5) field 8 of an account that the guard has closed
 SESSION_SECONDS = 5.0  # time that the processes of a closed account get to end by themselves
 OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
+CRONTABS = Path("/var/spool/cron/crontabs")
 # Whatever login.defs says: the age of a password that does not exist would lock its account, keys and all.
 NO_AGEING = ("--key", "PASS_MAX_DAYS=-1")
 # How rename(2) refuses a mount point, and a folder that another layer of an overlay holds.
@@ -195,11 +196,10 @@ class Work:
 
     def drop_crontab(self, name: str) -> None:
         """Remove what cron would run in the name of the account."""
-        path = Path("/var/spool/cron/crontabs") / name
-        if path.exists() or path.is_symlink():
+        if has_crontab(name):
             self.did.append(f"remove the crontab of {name}")
             if not self.check:
-                path.unlink()
+                (CRONTABS / name).unlink()
 
     def delete(self, name: str) -> None:
         """Keep the home directory and delete the account."""
@@ -241,6 +241,11 @@ def refuse_home(name: str) -> None:
         )
 
 
+def has_crontab(name: str) -> bool:
+    """Tell whether cron would run something in the name of the account."""
+    return os.path.lexists(CRONTABS / name)
+
+
 def processes(uid: int) -> set[int]:
     """Return the ids of the processes that run as *uid* (sshd's session included)."""
     found = set()
@@ -259,10 +264,12 @@ def people(order: dict[str, Any]) -> dict[str, Any]:
     work = Work(check=order["check_mode"])
     declared = {account["name"] for account in order["accounts"]} | set(order["keep"])
     undeclared = undeclared_names(read(Path("/etc/passwd")), read(Path("/etc/shadow")), declared, human_uids())
-    # An account that is closed and ended, but not ours to delete, waits for nothing.
+    # An account that is closed, runs nothing and has no crontab, but is not ours to delete, waits for nothing.
     ours = (work.created | {order["first_user"]}) - set(order["ended"])
     waiting = [
-        n for n, is_closed in undeclared.items() if not is_closed or n in ours or processes(pwd.getpwnam(n).pw_uid)
+        name
+        for name, is_closed in undeclared.items()
+        if not is_closed or name in ours or has_crontab(name) or processes(pwd.getpwnam(name).pw_uid)
     ]
     names = [name for name in waiting if undeclared[name]]
     answer: dict[str, Any] = {"undeclared": waiting}
