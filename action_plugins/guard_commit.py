@@ -166,7 +166,8 @@ class ActionModule(ActionBase):
             "sysctl_files": args["sysctl_files"],
             "reload": {},
         }
-        for concern in dict(variables.get("ansible_facts", {}).get("guard_staged", {})).values():
+        stage = self._shared_loader_obj.action_loader.get("guard_stage", class_only=True)
+        for concern in stage.staged(variables).values():
             for key in ("files", "prune", "validate", "units"):
                 order[key] += concern[key]
             for table in concern["tables"]:

@@ -6,6 +6,7 @@ import base64
 import os
 from typing import Any
 
+from ansible import constants as C  # noqa: N812 (its name everywhere in Ansible)
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import generate_ansible_template_vars, trust_as_template
@@ -44,6 +45,8 @@ SPEC = {
     "sysctl": {"type": "dict", "default": {}},
     "tables": {"type": "list", "elements": "str", "default": []},
 }
+# The temporary directory of the controller's process: each run has its own, and its forked workers share it.
+THIS_RUN: str = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]
 
 
 class ActionModule(ActionBase):
@@ -54,16 +57,25 @@ class ActionModule(ActionBase):
     # For another action plugin that renders files with this one: plugins cannot import each other.
     spec = SPEC
 
+    @staticmethod
+    def staged(variables: dict[str, Any]) -> dict[str, Any]:
+        """Return the concerns that this very run has staged for a host, by name.
+
+        A fact cache (ANSIBLE_CACHE_PLUGIN) outlives a run, and what was staged days ago may no longer be true.
+        """
+        kept: dict[str, Any] = variables.get("ansible_facts", {}).get("guard_staged", {})
+        return dict(kept.get(THIS_RUN, {}))
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the staged concerns as the fact ``guard_staged``, this one replaced."""
+        """Return this run's concerns as the fact ``guard_staged``, this one replaced."""
         variables: dict[str, Any] = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
         _spec, args = self.validate_argument_spec(SPEC)
         files = [self.entry(entry, variables) for entry in args.pop("files")]
-        staged = dict(variables.get("ansible_facts", {}).get("guard_staged", {}))
+        staged = self.staged(variables)
         staged[args.pop("concern")] = {**args, "files": files}
         result.update(changed=False, paths=[entry["path"] for entry in files])
-        result["ansible_facts"] = {"guard_staged": staged}
+        result["ansible_facts"] = {"guard_staged": {THIS_RUN: staged}}
         return result
 
     def entry(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

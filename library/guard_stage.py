@@ -8,7 +8,8 @@ module: guard_stage
 short_description: Prepare a concern's files for the guarded commit
 description:
   - Renders files on the controller and keeps them for M(guard_commit). No host is contacted.
-  - What is staged for one concern replaces what was staged for it before.
+  - What is staged for one concern replaces what was staged for it before. Nothing that an earlier run has staged is
+    committed, also where a fact cache has kept it.
 author: [holdfast]
 options:
   concern:

@@ -13,7 +13,7 @@ import pytest
 from .starts import SITE, edit, edit_person, own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .conftest import Target
@@ -77,6 +77,32 @@ def test_removed_person_whose_account_was_there_before(target: Target, tmp_path:
     mine.sh(JOB)  # put back by hand, say
     assert "remove the crontab of bob" in mine.play(SITE).text
     assert mine.sh(f"ls {CRONTAB}", check=False) == ""
+
+
+def with_other_key(person: str, key: Path) -> Callable[[Any], None]:
+    """The person has lost the key, and has this one instead."""
+
+    def change(data: Any) -> None:
+        found = next(entry for entry in data["people"] if entry["name"] == person)
+        found["keys"][0]["key"] = " ".join(key.with_suffix(".pub").read_text(encoding="utf-8").split()[:2])
+
+    return change
+
+
+def test_stolen_key_does_not_come_back_from_a_fact_cache(target: Target, tmp_path: Path) -> None:
+    """A run commits nothing that an earlier one, of a colleague say, has staged and Ansible's cache has kept."""
+    mine = own(target, tmp_path)
+    cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "old")}
+    mine.environment.update(cache)
+    mine.play(SITE)
+    assert list((tmp_path / "old").iterdir()), "the run kept nothing"
+    edit(mine, "group_vars/all/people.yml", with_other_key("bob", mine.inventory.keys["stranger"]))
+    mine.environment.update(ANSIBLE_CACHE_PLUGIN_CONNECTION=str(tmp_path / "new"))
+    mine.play(SITE)
+    mine.environment.update(cache)
+    mine.play(SITE, "--tags", "firewall")
+    assert mine.ssh("bob", "true") == 255
+    assert mine.ssh("bob", "true", key="stranger") == 0
 
 
 @pytest.mark.full
