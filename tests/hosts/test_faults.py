@@ -21,6 +21,7 @@ from .condition import SCRIPT
 from .conftest import HOST, POLICY, ROOT, Hardened, Target
 from .starts import SITE, Witness, edit_host, own, pinned, same_people
 from .test_first_run import ATTACK, write_vars
+from .test_guard_faults import COMMIT_STEPS, CONFIRM_STEPS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.full
 PLUGINS = ROOT / "tests/hosts/plugins"
 ARMED = "test -e /var/lib/holdfast/guard/armed.json && echo armed || true"
+LAST_REVERT = "cat /var/lib/holdfast/guard/last-revert.json"
 DROPS_ALL = {**sshd("AllowGroups nobody-is-in-here\n", path=OURS)}
 
 
@@ -41,10 +43,21 @@ def wait_for(what: str, seconds: float, holds: Any) -> None:
         time.sleep(0.1)
 
 
-def session(leader: int) -> list[int]:
-    """Processes of the session: ansible-playbook, its forked workers and their ssh."""
-    done = subprocess.run(["ps", "-o", "pid=", "-s", str(leader)], capture_output=True, text=True, check=False)
-    return [int(word) for word in done.stdout.split()]
+def family(leader: int) -> list[int]:
+    """The process and all that descend from it: ansible-playbook, its workers (each its own session), their ssh."""
+    done = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    found = [leader]
+    for pid in found:
+        found += [child for child, parent in pairs if parent == pid]
+    return found
+
+
+def kill(pids: list[int]) -> None:
+    """SIGKILL for all of them that are still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def armed(target: Target) -> bool:
@@ -73,14 +86,53 @@ def test_controller_killed_while_armed(target: Target, tmp_path: Path, everythin
     """SIGKILL of the controller, with or without its forked workers and ssh."""
     before = target.sh(SCRIPT)
     process = start_armed(target, tmp_path)
-    for pid in session(process.pid) if everything else [process.pid]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait(timeout=10)
+    everybody = family(process.pid)
+    assert len(everybody) > 1, "no worker is at work"
+    kill(everybody if everything else [process.pid])
+    process.communicate(timeout=10)
     assert_back(target, before)
-    for pid in session(process.pid):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+
+
+def killed_while_paused(target: Target, folder: Path, step: str, stage: dict[str, Any]) -> None:
+    """Kill the controller, workers and all, while the host's program stands still at a step; then let that go on."""
+    target.sh(f"echo pause {step} > /run/holdfast-guard.kill-at")
+    process = target.start(ATTACK, *write_vars(folder, attack_stage=stage, attack_seconds=10))
+    wait_for(f"paused at {step}", 40, lambda: target.sh("pgrep -r T", check=False) or process.poll() is not None)
+    assert process.poll() is None, process.communicate()[0]
+    kill(family(process.pid))
+    process.communicate(timeout=10)
+    target.sh("pkill -CONT -r T")
+
+
+# Every kind of change at once, after which nobody gets in any more.
+LOCKOUT = {
+    **firewall(OPEN),
+    "files": [*firewall(OPEN)["files"], *DROPS_ALL["files"]],
+    "reload": ["holdfast-firewall", "ssh"],
+    "units": [{"name": "nftables.service", "masked": False}],
+}
+
+
+@pytest.mark.parametrize("step", COMMIT_STEPS)
+def test_controller_killed_at_a_step_of_the_commit(target: Target, tmp_path: Path, step: str) -> None:
+    """Whatever the host had done by then, it finishes by itself, hears of no fresh login, and goes back."""
+    before = target.sh(SCRIPT)
+    killed_while_paused(target, tmp_path, step, LOCKOUT)
+    wait_for("put back", 30, lambda: "not confirmed in time" in target.sh(LAST_REVERT, check=False))
+    assert_back(target, before)
+
+
+@pytest.mark.parametrize("step", CONFIRM_STEPS)
+def test_controller_killed_at_a_step_of_the_confirmation(target: Target, tmp_path: Path, step: str) -> None:
+    """The login was proved: the commit stays, though nobody hears of it any more; the next run goes on from it."""
+    ours = target.sh(f"cat {OURS}")
+    killed_while_paused(target, tmp_path, step, sshd(f"{ours}# committed\n", path=OURS))
+    wait_for("confirmed", 15, lambda: not armed(target))
+    assert target.ssh("oper") == 0
+    assert target.sh(f"cat {OURS}") == f"{ours}# committed\n"
+    assert target.play(SITE).changed > 0
+    assert target.sh(f"cat {OURS}") == ours
+    assert target.sh("find /etc -name '.*.guard-*'; systemctl list-units --no-legend 'holdfast-guard-*'") == ""
 
 
 def test_cable_pulled_while_armed(target: Target, tmp_path: Path) -> None:

@@ -78,15 +78,18 @@ def log(text: str) -> None:
 
 
 def checkpoint(step: str) -> None:
-    """Die here when a test asked for it: root wrote the step's name into /run/holdfast-guard.kill-at. Used once."""
+    """Die here when a test asked for it: root wrote the step's name into /run/holdfast-guard.kill-at. Used once.
+
+    With ``pause`` before the name it stops instead, until SIGCONT.
+    """
     try:
         with open(KILL_AT, encoding="utf-8") as handle:
             wanted = handle.read().strip()
     except FileNotFoundError:
         return
-    if wanted == step:
+    if wanted.removeprefix("pause ") == step:
         os.unlink(KILL_AT)
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL if wanted == step else signal.SIGSTOP)
 
 
 @contextlib.contextmanager
