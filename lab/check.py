@@ -212,10 +212,24 @@ def carry_out(stage: Stage) -> Result:
     return result
 
 
+def with_imported_tests(places: list[str]) -> list[str]:
+    """Return the files of tests in those places, and of those in tests/hosts whose parts they use."""
+    found = [
+        path for place in map(Path, places) for path in (sorted(place.rglob("*.py")) if place.is_dir() else [place])
+    ]
+    for path in found:
+        if path.suffix == ".py":
+            words = re.findall(r"(?m)^from .*?\b(test_\w+)", path.read_text(encoding="utf-8"))
+            others = [Path("tests/hosts", f"{word}.py") for word in words]
+            found += [other for other in dict.fromkeys(others) if other.exists() and other not in found]
+    return [*places, *map(str, found)]
+
+
 def seen_by(stage: Stage) -> str:
     """Return the hash over the covered code, the stage's own test files, and what all stages stand on."""
     helpers = [str(path) for path in Path("tests/hosts").rglob("*.py") if not path.name.startswith("test_")]
-    return full_result.covered_hash(also=[*GROUND, *sorted(helpers), *present(*stage.argv[1:])])
+    own = with_imported_tests(present(*stage.argv[1:]))
+    return full_result.covered_hash(also=[*GROUND, "tests/conftest.py", *sorted(helpers), *own])
 
 
 def carry_out_once(stage: Stage, record: full_result.Record) -> Result:

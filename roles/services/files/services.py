@@ -44,7 +44,7 @@ UP_SECONDS = 30.0  # time to answer the health check
 # What is not begun by then has to wait for the next run: whoever calls this ends it after ten minutes.
 BUDGET_SECONDS = 420.0
 STAY_SECONDS = 2.0  # time for which a part without a health check has to stay up
-SEARCH_SECONDS = 60  # for what the account of a service that is gone owns
+SEARCH_SECONDS = 40  # for what the accounts of services that are gone own, all of a run together
 TIMED_OUT = 124
 FAR = {"nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "afs", "lustre"}  # and what FUSE shows
 LAST_WORDS = 8
@@ -394,8 +394,11 @@ class Service:
         return f"put back as it was last up: {' '.join(wanted)}"
 
 
-def retire(name: str, record: dict[str, Any]) -> str:
-    """End a service that is declared no more; return in words what became of it."""
+def retire(name: str, record: dict[str, Any], seconds: int) -> str:
+    """End a service that is declared no more; return in words what became of it.
+
+    ``seconds``: for the search for what its account owns.
+    """
     units = instances(f"{name}-run", "service")
     ours = account_is_ours(name)
     for part in [*record.get("parts", []), *record.get("schedules", [])]:
@@ -408,7 +411,7 @@ def retire(name: str, record: dict[str, Any]) -> str:
     said = f"{name} is declared no more: "
     if not ours:
         said += "its units are gone; its account is not of our making and stays"
-    elif left := belongings(name):
+    elif left := belongings(name, seconds):
         said += f"its units are gone, its account stays locked, since {left}"
     else:
         shutil.rmtree(f"/srv/{name}", ignore_errors=True)
@@ -449,12 +452,12 @@ def filesystems() -> tuple[list[str], list[str]]:
             kind = source.split()[0]
             if kind in disks and point != "/":
                 searched.setdefault((device, root), point)
-            elif kind in FAR or (kind.startswith("fuse.") and kind != "fuse.lxcfs"):  # a container's own figures
+            elif kind in FAR or (kind.split(".")[0] == "fuse" and kind != "fuse.lxcfs"):  # a container's own figures
                 far.append(f"{point} ({kind})")
     return list(searched.values()), far
 
 
-def belongings(name: str) -> str:
+def belongings(name: str, seconds: int) -> str:
     """Return in words why the account has to stay: what it owns, or may own; empty when that is nothing."""
     uid = pwd.getpwnam(name).pw_uid
     shared = f"/srv/{name}/shared"
@@ -462,9 +465,9 @@ def belongings(name: str) -> str:
         return f"it owns {shared}"
     places, far = filesystems()
     sought = ["-xdev", "-ignore_readdir_race", "-uid", str(uid), "!", "-path", shared, "-print", "-quit"]
-    code, text = run("timeout", str(SEARCH_SECONDS), "find", *places, *sought)
+    code, text = run("timeout", str(seconds), "find", *places, *sought)
     if code == TIMED_OUT:
-        return f"it may own something: {SEARCH_SECONDS} s were too short to search {' '.join(places)}"
+        return f"it may own something: {seconds} s were too short to search {' '.join(places)}"
     if text:
         return f"it may own something: {text}" if code else f"it owns {text}"
     return f"it may own something in what is not searched: {', '.join(far)}" if far else ""
@@ -476,8 +479,9 @@ def settle(keep: int) -> None:
     records = by_name(RECORDS)
     services = [Service(name, plan, records.pop(name, {})) for name, plan in by_name(PLANS).items()]
     ports = {part["port"] for service in services for part in service.plan["parts"] if part["port"]}
+    seconds = max(SEARCH_SECONDS // max(len(records), 1), 1)
     for name in [name for name, record in records.items() if ports & set(record.get("ports", []))]:
-        print(retire(name, records.pop(name)))  # its port is wanted by another
+        print(retire(name, records.pop(name), seconds))  # its port is wanted by another
     until = time.monotonic() + BUDGET_SECONDS
     for service in services:
         service.note()
@@ -488,7 +492,7 @@ def settle(keep: int) -> None:
             why = " / ".join(str(error).splitlines())
             print(f"not up: {service.name}: {why} / {service.put_back()}")
     for name, record in records.items():
-        print(retire(name, record))
+        print(retire(name, record, seconds))
 
 
 def one_off(name: str, command: str) -> int:

@@ -99,6 +99,23 @@ def test_a_mended_test_is_run_again(project: Path) -> None:
     assert not run(mended)[0].before
 
 
+def test_a_stage_sees_the_tests_that_it_uses(project: Path) -> None:
+    used, between = project / "tests/hosts/test_used.py", project / "tests/hosts/test_between.py"
+    own = project / "tests/vm/test_own.py"
+    for path, text in (
+        (used, ""),
+        (between, "from .test_used import a\n"),
+        (own, "from tests.hosts import test_between\n"),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    stage = check.Stage("using", ["true", "tests/vm"], at_once=True)
+    run(stage)
+    assert run(stage)[0].before
+    used.write_text("# new\n", encoding="utf-8")
+    assert not run(stage)[0].before
+
+
 @pytest.mark.parametrize("command", ["exit 1", "echo '# newer' >> roles/new.yml"])
 def test_what_failed_or_saw_changing_code_is_run_again(project: Path, command: str) -> None:
     assert project.is_dir()

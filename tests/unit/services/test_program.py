@@ -27,6 +27,7 @@ MOUNTS = r"""
 FAR = r"""
 30 22 0:60 / /mnt/nas rw - nfs4 nas:/export rw
 31 22 0:61 / /mnt/there rw - fuse.sshfs there: rw
+33 22 0:63 / /mnt/plain rw - fuse plain rw
 32 23 0:62 /proc/uptime /proc/uptime rw - fuse.lxcfs lxcfs rw
 """
 
@@ -53,7 +54,7 @@ def test_each_disk_is_searched_once(program: ModuleType) -> None:
 def test_other_machines_are_named_and_not_searched(program: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "self/mountinfo").write_text((MOUNTS + FAR.lstrip()).lstrip())
     places, far = program.filesystems()
-    assert far == ["/mnt/nas (nfs4)", "/mnt/there (fuse.sshfs)"]
+    assert far == ["/mnt/nas (nfs4)", "/mnt/there (fuse.sshfs)", "/mnt/plain (fuse)"]
     assert "/mnt/nas" not in places
 
 
@@ -66,15 +67,15 @@ def test_an_account_stays_where_it_is_not_known_to_own_nothing(
         (0, ""): "",
         (0, "/mnt/x"): "it owns /mnt/x",
         (1, "find: '/mnt/x': Input/output error"): "it may own something: find: '/mnt/x': Input/output error",
-        (124, ""): "it may own something: 60 s were too short to search / /mnt/x",
+        (124, ""): "it may own something: 7 s were too short to search / /mnt/x",
     }
     for answer, said in answers.items():
         monkeypatch.setattr(program, "filesystems", lambda: (["/", "/mnt/x"], []))
         monkeypatch.setattr(program, "run", lambda *_, answer=answer: answer)
-        assert program.belongings(me) == said
+        assert program.belongings(me, 7) == said
     monkeypatch.setattr(program, "run", lambda *_: (0, ""))
     monkeypatch.setattr(program, "filesystems", lambda: (["/"], ["/mnt/nas (nfs4)"]))
-    assert program.belongings(me) == "it may own something in what is not searched: /mnt/nas (nfs4)"
+    assert program.belongings(me, 7) == "it may own something in what is not searched: /mnt/nas (nfs4)"
 
 
 def test_what_it_owns_on_a_mount_is_found(program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,4 +84,15 @@ def test_what_it_owns_on_a_mount_is_found(program: ModuleType, tmp_path: Path, m
     letter.parent.mkdir()
     letter.touch()
     monkeypatch.setattr(program, "filesystems", lambda: ([str(letter.parent)], []))
-    assert program.belongings(me) == f"it owns {letter.parent}"
+    assert program.belongings(me, 7) == f"it owns {letter.parent}"
+
+
+def test_however_many_are_gone_the_search_ends(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for the program has its own end: the accounts of all that are gone share one time."""
+    given: list[int] = []
+    records = {f"gone-{number}": {"ports": [8000]} for number in range(8)}
+    monkeypatch.setattr(program, "by_name", lambda place: dict(records) if place == program.RECORDS else {})
+    monkeypatch.setattr(program, "retire", lambda _name, _record, seconds: given.append(seconds))
+    program.settle(1)
+    assert len(given) == 8
+    assert sum(given) <= program.SEARCH_SECONDS

@@ -23,8 +23,9 @@ import patching
 import reboot_need
 from commands import Problem, must, settings
 
-# Of the window that is given to waiting: what begins at the end of it has to be over before the next host's opens.
-WAITING = 0.75
+# Shares of the window, after which nobody is waited for any more, and after which no reboot begins: the host has to be
+# back before the next one's window opens, which may be where this one closes.
+WAITING, REBOOTING = 0.75, 0.9
 
 
 def check() -> None:
@@ -38,15 +39,15 @@ def window() -> None:
     """Restart what runs old code, and the host when only that helps, once nobody is at work."""
     chosen = settings()
     seconds = chosen["window_minutes"] * 60
-    closes = time.monotonic() + seconds
+    last_reboot = time.monotonic() + seconds * REBOOTING
     with maintenance_locks.held(seconds * WAITING, apt=True):
         done = old_libraries.restart()
         print(f"restarted: {', '.join(done.units) or 'nothing'}")
         needed = reboot_need.reasons() + [f"runs old code: {one}" for one in done.reboot]
         if needed and not chosen["reboot"]:
             raise Problem(f"a reboot is needed, and policy.updates.reboot is false: {'; '.join(needed)}")
-        if needed and time.monotonic() > closes:
-            raise Problem(f"the window was over before the reboot; it comes in the next one: {'; '.join(needed)}")
+        if needed and time.monotonic() > last_reboot:
+            raise Problem(f"the window was too short for the reboot, which comes in the next one: {'; '.join(needed)}")
         if needed:
             print(f"rebooting: {'; '.join(needed)}")
             must("systemctl", "reboot")
