@@ -22,26 +22,33 @@ def lost_keys(cat: Any, survey: Mapping[str, Any]) -> dict[str, list[Mapping[str
     return lost
 
 
-def closed_ports(survey: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], ssh_ports: set[int]) -> dict[str, str]:
+def closed_ports(
+    survey: Mapping[str, Any], rules: Sequence[Mapping[str, Any]], ssh_ports: set[int], forwards: str
+) -> dict[str, str]:
     """Return what is said of each port in use that would be open no more, by the entry that allows it.
 
     ssh_ports: the declared one of sshd, and the one that the contact came in on: the guard opens both, and closes the
     latter after the login on the former has worked. Whatever else sshd listens on is a port like any other.
+    forwards: host.forwards. Only with docker does what is declared open ports behind the host, too.
     """
-    opened = {(rule["proto"], rule["port"]) for rule in rules} | {("tcp", port) for port in ssh_ports}
-    used: dict[tuple[str, int], str] = {}
+    declared = {(rule["proto"], rule["port"]) for rule in rules}
+    found: dict[str, str] = {}
     for listener in survey["listeners"]:
+        proto, port = listener["proto"], listener["port"]
+        if (proto, port) in declared or (proto == "tcp" and port in ssh_ports):
+            continue
         by = (
             f"{listener['program'] or 'a program of the kernel'}{' as ' + listener['user'] if listener['user'] else ''}"
         )
-        used.setdefault((listener["proto"], listener["port"]), f"on which {by} listens")
-    for port in survey["published"]:
-        used.setdefault((port["proto"], port["port"]), "which is passed on to a container or another machine")
-    return {
-        f"port {number}/{proto}": f"would close {number}/{proto}, {said}"
-        for (proto, number), said in used.items()
-        if (proto, number) not in opened
-    }
+        found.setdefault(f"port {port}/{proto}", f"would close {port}/{proto}, on which {by} listens")
+    unopened = "" if forwards == "docker" else f" (with host.forwards: {forwards} no service opens it)"
+    for rule in survey["published"]:
+        proto, first, last = rule["proto"], rule["port"], rule["last"]
+        if unopened or any((proto, port) not in declared for port in range(first, last + 1)):
+            ports = f"{first}/{proto}" if first == last else f"{first}-{last}/{proto}"
+            said = f"would close {ports}, which is passed on to a container or another machine{unopened}"
+            found.setdefault(f"port {ports}", said)
+    return found
 
 
 def cut_off(cat: Any, host: str, survey: Mapping[str, Any]) -> dict[str, str]:
@@ -79,7 +86,8 @@ def adoption_refusals(
     already says what becomes of them.
     """
     declared = cat["hosts"][host]
-    found = closed_ports(survey, rules, {declared["ssh"]["port"], contact_port}) | cut_off(cat, host, survey)
+    found = closed_ports(survey, rules, {declared["ssh"]["port"], contact_port}, declared["forwards"])
+    found |= cut_off(cat, host, survey)
     for fingerprint, keys in lost_keys(cat, survey).items():
         owners = "'s and ".join(dict.fromkeys(key["account"] for key in keys))
         comment = f" ({keys[0]['comment']})" if keys[0]["comment"] else ""

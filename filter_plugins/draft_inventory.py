@@ -115,13 +115,13 @@ def services_of(surveys: Mapping[str, Any], people: set[str]) -> list[dict[str, 
     """Return a service for each program that others can reach, with what it listens on.
 
     people: names that are theirs. A port that two programs share, on an address each, is the first one's. One that is
-    passed on to a container has no program.
+    passed on has no program, and is opened by a service beside Docker alone. No service declares a range.
     """
     services: dict[str, dict[str, Any]] = {}
     for host, survey in sorted(surveys.items()):
         owners: dict[tuple[str, int], str] = {}
-        passed_on = [{**port, "program": "", "unit": ""} for port in survey["published"]]
-        for listener in [*survey["listeners"], *passed_on]:
+        published = [port for port in survey["published"] if survey["docker"] and port["port"] == port["last"]]
+        for listener in [*survey["listeners"], *({**port, "program": "", "unit": ""} for port in published)]:
             # systemd holds sshd's port where ssh.socket is used.
             if listener["port"] in survey["ssh_ports"] and listener["program"] in {"sshd", "systemd"}:
                 continue

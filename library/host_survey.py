@@ -30,8 +30,9 @@ listeners:
   returned: always
 published:
   description: >-
-    Ports that rules of iptables or nft pass on to a container or another machine (DNAT), as C(proto) and C(port). A
-    rule counts that names its ports by number; one for the host's own connections or a loopback address does not.
+    Ports that rules of iptables or nft pass on to a container or another machine (DNAT), as C(proto), C(port) and
+    C(last), the end of a range, else C(port) again. A rule counts that names its ports by number; one for the host's
+    own connections or a loopback address does not.
   type: list
   elements: dict
   returned: always
@@ -147,8 +148,8 @@ def listeners(text: str) -> list[dict[str, object]]:
     return found
 
 
-def published_by_iptables(saved: str) -> set[tuple[str, int]]:
-    """Return the protocols and ports that rules as iptables-save shows them pass on."""
+def published_by_iptables(saved: str) -> set[tuple[str, int, int]]:
+    """Return the protocols and ports, first and last, that rules as iptables-save shows them pass on."""
     found = set()
     for rule in DNAT.finditer(saved):
         words = f" {rule[0]} "
@@ -157,22 +158,22 @@ def published_by_iptables(saved: str) -> set[tuple[str, int]]:
         if proto and ports and not re.search(r" -d (127\.|::1)", words):
             for part in ports[1].split(","):
                 first, _colon, last = part.partition(":")
-                found |= {(proto[1], port) for port in range(int(first), int(last or first) + 1)}
+                found.add((proto[1], int(first), int(last or first)))
     return found
 
 
-def ports_of(value: object) -> list[int]:
-    """Return the ports that an expression of nft stands for: a number, a range, or a set of them."""
+def ports_of(value: object) -> list[tuple[int, int]]:
+    """Return the ports, first and last, that an expression of nft stands for: a number, a range, or a set of them."""
     if isinstance(value, int):
-        return [value]
+        return [(value, value)]
     if isinstance(value, dict) and "range" in value:
         first, last = value["range"]
-        return list(range(first, last + 1))
-    return [port for item in value.get("set", []) for port in ports_of(item)] if isinstance(value, dict) else []
+        return [(first, last)]
+    return [ports for item in value.get("set", []) for ports in ports_of(item)] if isinstance(value, dict) else []
 
 
-def published_by_nft(ruleset: str) -> set[tuple[str, int]]:
-    """Return the protocols and ports that rules as ``nft --json list ruleset`` shows them pass on."""
+def published_by_nft(ruleset: str) -> set[tuple[str, int, int]]:
+    """Return the protocols and ports, first and last, that ``nft --json list ruleset`` shows as passed on."""
     entries = json.loads(ruleset or "{}").get("nftables", [])
     chains = [entry["chain"] for entry in entries if "chain" in entry]
     outgoing = {(c["family"], c["table"], c["name"]) for c in chains if c.get("hook") == "output"}
@@ -186,7 +187,7 @@ def published_by_nft(ruleset: str) -> set[tuple[str, int]]:
         for field, match in matches:
             if field.get("field") == "dport" and match["op"] != "!=":
                 protos = PROTOCOLS.get(field["protocol"], ())
-                found |= {(proto, port) for proto in protos for port in ports_of(match["right"])}
+                found |= {(proto, *ports) for proto in protos for ports in ports_of(match["right"])}
     return found
 
 
@@ -204,7 +205,7 @@ def published() -> list[dict[str, object]]:
     """
     found = published_by_iptables(output("/usr/sbin/iptables-save") + output("/usr/sbin/ip6tables-save"))
     found |= published_by_nft(output("/usr/sbin/nft", "--json", "list", "ruleset"))
-    return [{"proto": proto, "port": port} for proto, port in sorted(found)]
+    return [{"proto": proto, "port": first, "last": last} for proto, first, last in sorted(found)]
 
 
 def forwarding(root: str = "/proc/sys/net") -> bool:

@@ -47,6 +47,7 @@ SAVED = """
 -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
 -A DOCKER -d 127.0.0.1/32 ! -i docker0 -p tcp -m tcp --dport 8081 -j DNAT --to-destination 172.17.0.2:81
 -A PREROUTING -i eth0 -p udp -m multiport --dports 500,4500:4501 -j DNAT --to-destination 10.0.0.7
+-A PREROUTING -p tcp -m tcp --dport 0:1023 -j DNAT --to-destination 10.0.0.7
 -A PREROUTING -p tcp -m tcp ! --dport 22 -j DNAT --to-destination 10.0.0.8
 -A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8000
 COMMIT
@@ -80,6 +81,11 @@ def key(public: str, account: str, comment: str = "") -> dict[str, str]:
         "fingerprint": fingerprint(blob),
         "comment": comment,
     }
+
+
+def passed_on(proto: str, port: int, last: int = 0) -> dict[str, Any]:
+    """Return a port, or a range of them, that is passed on, as the survey finds it."""
+    return {"proto": proto, "port": port, "last": last or port}
 
 
 def account(name: str, sudo: str = "none", shell: str = "/bin/bash") -> dict[str, Any]:
@@ -134,7 +140,8 @@ def test_clients_and_loopback_are_no_listeners_of_the_survey() -> None:
 
 
 def test_ports_that_are_passed_on_are_found_in_iptables() -> None:
-    assert published_by_iptables(SAVED) == {("tcp", 8080), ("udp", 500), ("udp", 4500), ("udp", 4501)}
+    found = {("tcp", 8080, 8080), ("udp", 500, 500), ("udp", 4500, 4501), ("tcp", 0, 1023)}
+    assert published_by_iptables(SAVED) == found
     assert published_by_iptables("") == set()
 
 
@@ -157,7 +164,7 @@ def test_ports_that_are_passed_on_are_found_in_nft() -> None:
         nft_rule("pre", {"xt": None}),
         nft_rule("out", match("dport", 8085), dnat),
     ]
-    found = {("tcp", 8080), ("udp", 443), ("udp", 8000), ("udp", 8001), ("tcp", 53), ("udp", 53)}
+    found = {("tcp", 8080, 8080), ("udp", 443, 443), ("udp", 8000, 8001), ("tcp", 53, 53), ("udp", 53, 53)}
     assert published_by_nft(json.dumps({"nftables": entries})) == found
     assert published_by_nft("") == set()
 
@@ -216,10 +223,35 @@ def test_a_further_port_of_sshd_is_asked_for_and_a_change_of_it_is_not() -> None
 
 
 def test_a_port_that_is_passed_on_is_asked_for_until_it_is_declared() -> None:
-    found = survey(published=[{"proto": "tcp", "port": 8080}, {"proto": "udp", "port": 8080}])
-    assert refused(found) == ["port 8080/tcp", "port 8080/udp"]
+    found = survey(published=[passed_on("tcp", 8080), passed_on("udp", 8080), passed_on("tcp", 22)])
+    wanted = ["port 22/tcp", "port 8080/tcp", "port 8080/udp"]
+    assert refused(found, forwards="docker") == wanted
     shop = {"name": "shop", "on": ["web"], "listen": [{"port": 8080}]}
-    assert refused(found, ["port 8080/udp"], services=[shop]) == []
+    assert refused(found, services=[shop], forwards="docker") == ["port 22/tcp", "port 8080/udp"]
+
+
+def test_a_port_that_is_passed_on_is_declared_beside_docker_alone() -> None:
+    """The chain of what is declared behind the host is there for Docker; a listener does not stand in for it."""
+    found = survey(published=[passed_on("tcp", 8080)], listeners=[{**PORT, "port": 8080}])
+    shop = {"name": "shop", "on": ["web"], "listen": [{"port": 8080}]}
+    for forwards in ("none", "wireguard"):
+        assert refused(found, services=[shop], forwards=forwards) == ["port 8080/tcp"]
+        assert refused(found, ["port 8080/tcp"], services=[shop], forwards=forwards) == []
+    assert refused(found, services=[shop], forwards="docker") == []
+    cat = FILTERS["catalogue"](good(), SCHEMA)
+    entry = FILTERS["adoption_refusals"](cat, "web1", survey(published=found["published"]), [], contact_port=22)[0]
+    assert entry["what"].endswith("another machine (with host.forwards: none no service opens it)")
+
+
+def test_a_range_that_is_passed_on_is_one_entry() -> None:
+    found = survey(published=[passed_on("tcp", 0, 65535), passed_on("udp", 4500, 4501)])
+    wanted = ["port 0-65535/tcp", "port 4500-4501/udp"]
+    assert refused(found, forwards="docker") == wanted
+    assert refused(found, wanted, forwards="docker") == []
+    listen = [{"port": 4500, "proto": "udp"}, {"port": 4501, "proto": "udp"}]
+    shop = {"name": "shop", "on": ["web"], "listen": listen[:1]}
+    assert refused(found, services=[shop], forwards="docker") == wanted
+    assert refused(found, services=[{**shop, "listen": listen}], forwards="docker") == wanted[:1]
 
 
 def test_an_account_that_a_service_would_cut_off_is_asked_for() -> None:
@@ -389,7 +421,7 @@ def test_a_draft_takes_no_name_that_is_taken() -> None:
             unit("ssh.service", 22, program="sshd"),
             unit("init.scope", 22, program="systemd"),
         ],
-        published=[{"proto": "tcp", "port": 8080}, {"proto": "udp", "port": 8443}],
+        published=[passed_on("tcp", 8080), passed_on("udp", 8443), passed_on("udp", 1024, 65535)],
         keys=[
             key(ed25519(1), "root", "backup@nas"),
             key(ed25519(2), "root", "root@old"),
@@ -422,6 +454,16 @@ def test_a_draft_takes_no_name_that_is_taken() -> None:
         "port-8443": [{"port": 8443, "proto": "udp"}],
         "port-9000": [{"port": 9000}],
     }
+
+
+def test_what_nothing_opens_is_not_drafted_but_asked_for() -> None:
+    found = survey(published=[passed_on("tcp", 8080)], wireguard=True, keys=[key(ed25519(1), "root", "ann@laptop")])
+    files, _notes = drafted(found)
+    assert files["group_vars/all/services.yml"]["services"] == []
+    cat = checked(files)
+    rules = FILTERS["firewall_rules"](cat, "old")
+    asked = FILTERS["adoption_refusals"](cat, "old", found, rules, contact_port=22)
+    assert [entry["accept"] for entry in asked] == ["port 8080/tcp"]
 
 
 def test_the_draft_knows_the_names_that_preflight_refuses() -> None:
