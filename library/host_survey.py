@@ -59,7 +59,12 @@ networks:
   returned: always
 docker: {description: Whether Docker is installed., type: bool, returned: always}
 wireguard: {description: Whether a WireGuard interface is up., type: bool, returned: always}
-forwarding: {description: Whether the kernel passes packets on between network cards., type: bool, returned: always}
+forwarding:
+  description: >-
+    Whether the kernel passes packets on between network cards. Only where two besides loopback are up, as a container
+    has the switch from the machine that it runs on.
+  type: bool
+  returned: always
 nftables:
   description: Whether nftables.service loads another /etc/nftables.conf at boot than the one of Debian's package.
   type: bool
@@ -208,8 +213,15 @@ def published() -> list[dict[str, object]]:
     return [{"proto": proto, "port": first, "last": last} for proto, first, last in sorted(found)]
 
 
-def forwarding(root: str = "/proc/sys/net") -> bool:
-    """Tell whether the kernel passes packets on that come in on any of its cards."""
+def forwarding(root: str = "/proc/sys/net", cards: str = "/sys/class/net") -> bool:
+    """Tell whether the kernel passes packets on from one of its cards to another.
+
+    A new network namespace takes the switch from the machine, and gets tunnels that are down: a container with one
+    card passes nothing on for either.
+    """
+    paths = [path for path in glob.glob(f"{cards}/*/flags") if path != f"{cards}/lo/flags"]
+    if sum(int(read(path) or "0", 16) & 1 for path in paths) < 2:  # IFF_UP
+        return False
     return any(read(path).strip() == "1" for path in glob.glob(f"{root}/ipv[46]/conf/*/forwarding"))
 
 

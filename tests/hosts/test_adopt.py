@@ -45,7 +45,7 @@ cat > /srv/git/.ssh/authorized_keys
 chown git: /srv/git/.ssh/authorized_keys
 """
 
-# A mail server's account, a second port of sshd, own rules at boot, packets that are passed on, published ports.
+# A mail server's account, a second port of sshd, own rules at boot, packets for another card, published ports.
 THROUGH = f"""
 useradd --system postfix
 printf 'Port 22\\nPort 2222\\n' > /etc/ssh/sshd_config.d/60-ports.conf
@@ -54,7 +54,10 @@ echo 'table inet own {{ chain in {{ type filter hook input priority 0; tcp dport
 systemctl enable nftables
 {LIKE_A_VPS}
 echo 1 > /proc/sys/net/ipv4/ip_forward
+ip link add lan0 type veth peer name lan1
+ip link set lan0 up
 iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 192.0.2.2:80
+iptables -t nat -A PREROUTING -p udp --dport 20000: -j DNAT --to-destination 192.0.2.2
 nft 'add table ip own; add chain ip own pre {{ type nat hook prerouting priority dstnat; }}'
 nft add rule ip own pre udp dport 8081 dnat to 192.0.2.2:81
 """
@@ -125,9 +128,11 @@ def test_nobody_is_cut_off_unasked(bare: Target) -> None:
     """Connections of an account, sshd's other port, rules and packets of others, published ports: each is asked for."""
     install(bare.host, "nftables", "iptables")
     bare.sh("set -e" + THROUGH)
-    mail = {"name": "postfix", "on": ["web"], "listen": [{"port": 25}]}
+    # That opens the port 8080 of the host itself, and nothing behind it.
+    mail = {"name": "postfix", "on": ["web"], "listen": [{"port": 25}, {"port": 8080}]}
     edit(bare, "group_vars/all/services.yml", lambda data: data["services"].append(mail))
-    accept = ["egress postfix", "forwarding", "nftables.conf", "port 2222/tcp", "port 8080/tcp", "port 8081/udp"]
+    accept = ["egress postfix", "forwarding", "nftables.conf"]
+    accept += ["port 20000-65535/udp", "port 2222/tcp", "port 8080/tcp", "port 8081/udp"]
     witness = Witness(bare)
     looked, refused = bare.play(AUDIT, "--check"), bare.play(SITE, expect=2)
     witness.assert_untouched()

@@ -169,16 +169,41 @@ def test_ports_that_are_passed_on_are_found_in_nft() -> None:
     assert published_by_nft("") == set()
 
 
+def show_card(folder: Path, name: str, *, up: bool = True) -> None:
+    """Make what the kernel shows of a network card."""
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / "flags").write_text("0x1003\n" if up else "0x1002\n")
+
+
 def test_the_kernel_forwards_where_any_card_does(tmp_path: Path) -> None:
+    cards = tmp_path / "cards"
+    cards.mkdir()
+    for name in ("lo", "eth0", "wg0"):
+        show_card(cards, name)
     for family, card in (("ipv4", "all"), ("ipv4", "eth0"), ("ipv6", "eth0")):
         (tmp_path / family / "conf" / card).mkdir(parents=True)
         (tmp_path / family / "conf" / card / "forwarding").write_text("0\n")
-    assert not forwarding(str(tmp_path))
+    assert not forwarding(str(tmp_path), str(cards))
     for family in ("ipv4", "ipv6"):
         switch = tmp_path / family / "conf/eth0/forwarding"
         switch.write_text("1\n")
-        assert forwarding(str(tmp_path))
+        assert forwarding(str(tmp_path), str(cards))
         switch.write_text("0\n")
+
+
+def test_a_host_with_one_card_passes_nothing_on(tmp_path: Path) -> None:
+    """A container takes the switch from its provider's machine, and tunnels of it that are down."""
+    (tmp_path / "ipv4/conf/all").mkdir(parents=True)
+    (tmp_path / "ipv4/conf/all/forwarding").write_text("1\n")
+    cards = tmp_path / "cards"
+    cards.mkdir()
+    (cards / "bonding_masters").write_text("\n")
+    for name in ("lo", "eth0"):
+        show_card(cards, name)
+    show_card(cards, "sit0", up=False)
+    assert not forwarding(str(tmp_path), str(cards))
+    show_card(cards, "sit0")
+    assert forwarding(str(tmp_path), str(cards))
 
 
 def test_rules_are_somebody_s_where_the_file_is_not_the_package_s(tmp_path: Path) -> None:
