@@ -30,7 +30,7 @@ SERVICES: list[dict[str, Any]] = [
 ]
 EVERYBODY = {4: "0.0.0.0", 6: "[::]"}
 # What a container refuses, what this inventory declares nothing for, and what is never tried on a host in use.
-NOT_HERE = {"clock", "kernel", "packages", "resolvers", "brute_force", "host_identity"}
+NOT_HERE = {"clock", "kernel", "mounts", "packages", "resolvers", "brute_force", "host_identity"}
 NOT_HERE |= {"backup", "backup_sandbox", "services", "service_isolation", "service_sandbox"}
 
 
