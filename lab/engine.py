@@ -121,6 +121,8 @@ class Engine:
         """Options of ``create`` for a container that runs systemd as a small virtual server does."""
         options = [option for name in CAPABILITIES for option in ("--cap-add", name)]
         options += ["--security-opt", "seccomp=unconfined"]
+        # Off as on a new server: a new network namespace takes it from this machine, where the engine switched it on.
+        options += ["--sysctl", "net.ipv4.ip_forward=0"]
         if Path("/sys/kernel/security/apparmor").is_dir() or self.kind == "docker":
             options += ["--security-opt", "apparmor=unconfined"]
         options += ["--tmpfs", "/tmp", "--stop-signal", "SIGRTMIN+3"]  # noqa: S108  the container's own

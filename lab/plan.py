@@ -63,11 +63,14 @@ def start(lab: Lab, plan: Mapping[str, Any], folder: Path) -> inventory.Inventor
         raise LabError(f"unknown in a plan: {', '.join(unknown)}; it may have {', '.join(sorted(KEYS))}")
     if not entries:
         raise LabError("no hosts: a scenario without hosts would pass and prove nothing")
-    running = [
-        lab.find(entry["name"])
-        or lab.start(entry["name"], entry.get("release", "trixie"), networks=entry.get("private", ()))
-        for entry in entries
-    ]
+    running = []
+    for entry in entries:
+        host = lab.find(entry["name"])
+        if not host:
+            # What is pinned is another one's, of a run that was killed.
+            (folder / "known_hosts" / entry["name"]).unlink(missing_ok=True)
+            host = lab.start(entry["name"], entry.get("release", "trixie"), networks=entry.get("private", ()))
+        running.append(host)
     groups: dict[str, list[str]] = {}
     for entry in entries:
         for group in entry.get("groups", ["web"]):
