@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import os
 import struct
 import subprocess
@@ -13,12 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.loading import load
+
 ROOT = Path(__file__).parents[3]
-SPEC = importlib.util.spec_from_file_location("contact", ROOT / "action_plugins" / "contact.py")
-assert SPEC
-assert SPEC.loader
-contact = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(contact)
+contact = load(ROOT / "action_plugins" / "contact.py")
 
 
 def key(seed: int) -> str:

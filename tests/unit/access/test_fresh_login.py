@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
+from tests.loading import load
+
 ROOT = Path(__file__).parents[3]
-SPEC = importlib.util.spec_from_file_location("fresh_login", ROOT / "action_plugins" / "fresh_login.py")
-assert SPEC
-assert SPEC.loader
-fresh_login = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(fresh_login)
+fresh_login = load(ROOT / "action_plugins" / "fresh_login.py")
 
 A = "SHA256:" + "a" * 43
 B = "SHA256:" + "b" * 43

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.loading import load
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,11 +40,7 @@ class Restic:
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Give the program; its folders lie in ``tmp_path``."""
-    spec = importlib.util.spec_from_file_location("holdfast_backup", ROOT / "roles/backup/files/backup.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load(ROOT / "roles/backup/files/backup.py", "holdfast_backup")
     for name in ("FOLDER", "SECRETS", "STATE"):
         (tmp_path / name.lower()).mkdir()
         monkeypatch.setattr(module, name, str(tmp_path / name.lower()))

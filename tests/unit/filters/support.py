@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import struct
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from tests import loading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +22,7 @@ SEEN = {"by": "bob", "on": "2026-11-02"}
 
 def load(name: str) -> Callable[..., Any]:
     """Return a filter as Ansible finds it: by its file."""
-    spec = importlib.util.spec_from_file_location(f"filter_{name}", ROOT / "filter_plugins" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loading.load(ROOT / "filter_plugins" / f"{name}.py", f"filter_{name}")
     found: Callable[..., Any] = module.FilterModule().filters()[name]
     return found
 

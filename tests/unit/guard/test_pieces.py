@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +13,8 @@ import sshd
 import sysctl
 import tables
 import units
+
+from tests.loading import load
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -123,12 +124,7 @@ def test_kernel_settings_of_files_are_mended(monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.fixture
 def action() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("guard_commit_action", ROOT / "action_plugins" / "guard_commit.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "action_plugins" / "guard_commit.py")
 
 
 def test_the_program_is_one_file_that_runs_and_is_always_the_same(action: ModuleType, tmp_path: Path) -> None:

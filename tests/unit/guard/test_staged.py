@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
+
+from tests.loading import load
 
 ROOT = Path(__file__).parents[3]
 STALE = "/home/colleague/.ansible/tmp/ansible-local-4711x1y2z3a4"
 
 
-def plugin(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "action_plugins" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-STAGE, COMMIT = plugin("guard_stage"), plugin("guard_commit")
+STAGE, COMMIT = (load(ROOT / "action_plugins" / f"{name}.py") for name in ("guard_stage", "guard_commit"))
 
 
 def concern(path: str) -> dict[str, Any]:

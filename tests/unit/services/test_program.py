@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.loading import load
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,11 +36,7 @@ FAR = r"""
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Give the program; its /proc lies in ``tmp_path``."""
-    spec = importlib.util.spec_from_file_location("holdfast_services", ROOT / "roles/services/files/services.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load(ROOT / "roles/services/files/services.py", "holdfast_services")
     (tmp_path / "self").mkdir()
     (tmp_path / "filesystems").write_text(KINDS)
     (tmp_path / "self/mountinfo").write_text(MOUNTS.lstrip())
