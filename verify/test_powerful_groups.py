@@ -25,6 +25,8 @@ POWERFUL: Final = {
     "kmem": "reads the kernel's memory",
     "root": "is root's own group",
     "staff": "writes /usr/local",
+    "holdfast-admin": "is given sudo by holdfast",
+    "holdfast-nopasswd": "is given sudo without a password by holdfast",
 }
 
 
@@ -39,3 +41,17 @@ def test_members_are_admins(target: Target) -> None:
         members -= {"sync", "shutdown", "halt", "operator"} if group == "root" else set()
         problems += [f"{name} is in {group}, which {why}" for name in sorted(members)]
     empty(problems, "root by another way")
+
+
+def test_members_are_made_by_root(target: Target) -> None:
+    """Nobody else administers such a group, and so puts in whom he likes."""
+    administrators = target.inside()["group_administrators"]
+    allowed = {"root", *target.expected.sudoers}
+    empty(
+        [
+            f"{name} administers {group}, which {why}"
+            for group, why in POWERFUL.items()
+            for name in sorted(set(administrators.get(group, [])) - allowed)
+        ],
+        "root by another way",
+    )

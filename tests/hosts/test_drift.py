@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import reports
 from .condition import SCRIPT
 from .starts import edit, own
 
@@ -45,6 +46,29 @@ def test_files_and_accounts(target: Target, tmp_path: Path) -> None:
     assert "holdfast" not in target.sh("id www-data; id app")
     assert target.sh("getent shadow root").split(":")[1].startswith(("*", "!"))
     assert "remove mallory's key" in run.text
+    assert target.play("playbooks/site.yml").changed == 0
+
+
+def test_groups_that_list_no_member(target: Target, tmp_path: Path) -> None:
+    """Who is in a group by the primary number, administers one or has its password: verify sees it, a run ends it."""
+    target = own(target, tmp_path)
+    target.sh(
+        "usermod -g sudo bob; usermod -g holdfast-nopasswd www-data; gpasswd -A bob holdfast-admin;"
+        "sed -i 's/^holdfast-ssh:[^:]*/holdfast-ssh:$y$j9T$a$b/' /etc/gshadow"
+    )
+    promises = {"powerful_groups", "passwords"}
+
+    def red() -> set[str]:
+        _, data = reports.verify(target, tmp_path / "report", expect=None)
+        return promises & {one["promise"] for one in data["hosts"][0]["promises"] if one["outcome"] == "failed"}
+
+    assert red() == promises
+    run = target.play("playbooks/site.yml")
+    assert "give bob the primary group bob instead of sudo" in run.text
+    assert "let nobody join holdfast-ssh by a password or administer it" in run.text
+    assert target.sh("id -gn bob; id -gn www-data").split() == ["bob", "www-data"]
+    assert target.sh("grep holdfast-admin /etc/gshadow").split(":")[1:3] == ["!", ""]
+    assert red() == set()
     assert target.play("playbooks/site.yml").changed == 0
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 def test_a_run_may_follow_at_once(target: Target, tmp_path: Path) -> None:
     """The refused logins of a verification do not shut out its own address: no try is turned away, or made again."""
     mine = own(target, tmp_path)
+    mine.environment["PYTEST_ADDOPTS"] = "-k root_refused"  # for tests of the user's own: no promise is left out for it
     run, data = verify(mine, tmp_path / "report", verify_outsider="")
     after = mine.play(SITE)
     assert after.changed == 0

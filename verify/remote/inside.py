@@ -451,6 +451,11 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "health": written("/var/lib/holdfast/health/health.json"),
         "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),
         "guard_timers": run(["systemctl", "list-units", "--no-legend", "--plain", "holdfast-guard-*.timer"])[1].split(),
+        "group_administrators": {
+            fields[0]: fields[2].split(",")
+            for fields in (line.split(":") for line in read("/etc/gshadow").splitlines())
+            if len(fields) > 2 and fields[2]
+        },
         "group_passwords": [
             line.split(":")[0]
             for line in read("/etc/gshadow").splitlines()

@@ -163,3 +163,39 @@ def test_a_second_plan_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_does_not_exist_yet_is_named() -> None:
     plan = accounts.Plan(order("root", OPER, {"name": "new", "groups": []}, {"name": "bob", "groups": ["holdfast-x"]}))
     assert plan.missing == ["new", "group holdfast-x"]
+
+
+MALLORY = "mallory:x:33:991::/var/www:/bin/sh\n"  # www-data, say, with holdfast-admin for its primary group
+GSHADOW = """root:*::
+holdfast-ssh:!::bob
+holdfast-admin:$y$joined:bob:oper
+oper:!::
+"""
+
+
+def gid_of(text: str, name: str) -> str:
+    return shadow_of(text, name)[3]
+
+
+def test_nobody_is_in_a_group_by_the_primary_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person gets the group of the own name, else the one of all users; others only leave what opens a door."""
+    passwd = PASSWD.replace("oper:x:1000:1000:", "oper:x:1000:27:").replace("bob:x:1001:1001:", "bob:x:1001:991:")
+    group = GROUP + "users:x:100:\nnogroup:x:65534:\n"
+    texts = {"passwd": passwd + MALLORY, "shadow": SHADOW, "group": group}
+    monkeypatch.setattr(accounts, "load", lambda: dict(texts))
+    plan = accounts.Plan(order("root", OPER, {"name": "bob", "groups": ["holdfast-ssh"]}))
+    assert [gid_of(plan.after["passwd"], name) for name in ("oper", "bob", "mallory")] == ["1000", "100", "100"]
+    assert "give oper the primary group oper instead of sudo" in plan.says
+    assert gid_of(plan.after["passwd"], "daemon") == "1"
+    assert gid_of(plan.to_restore("passwd"), "mallory") == "100"
+    assert gid_of(accounts.Plan(order("oper", OPER)).to_restore("passwd"), "oper") == "27"
+    texts["passwd"] = plan.after["passwd"]
+    assert "passwd" not in accounts.Plan(order("root", OPER, {"name": "bob", "groups": ["holdfast-ssh"]})).changed
+
+
+def test_nobody_joins_or_administers_the_own_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"passwd": PASSWD, "shadow": SHADOW, "group": GROUP, "gshadow": GSHADOW}
+    monkeypatch.setattr(accounts, "load", lambda: dict(texts))
+    plan = accounts.Plan(order("bob", OPER))
+    for text in (plan.after["gshadow"], plan.to_restore("gshadow")):
+        assert shadow_of(text, "holdfast-admin")[1:3] == ["!", ""]

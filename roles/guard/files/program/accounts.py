@@ -23,6 +23,8 @@ LONG_EXPIRED = "1"  # the second day of 1970: what `usermod --expiredate 1` writ
 CHANGE_DUE = "0"  # shadow(5) field 3: the password has to be changed at the next login
 # Each opens a door, and holdfast alone says who is in it.
 OWN_GROUPS = ("holdfast-ssh", "holdfast-admin", "holdfast-nopasswd")
+# base-passwd's: in these a primary number gives nothing that others lack.
+HARMLESS_GROUPS = ("users", "nogroup")
 Database = dict[str, list[str]]
 
 
@@ -97,6 +99,7 @@ class Plan:
         self.closed: list[str] = []
         self.missing: list[str] = []
         self._lost: set[tuple[str, str]] = set()  # (group, member) that this commit ends
+        self._moved: set[str] = set()  # accounts whose primary group this commit ends
         self._present = order["login_as"]
         self.before = load()
         self._new = {name: parse(text) for name, text in self.before.items()}
@@ -130,6 +133,7 @@ class Plan:
                 self.says.append(f"let {name}'s password never be due for a change")
                 shadow[:] = ageless(shadow)
             self._memberships(name, set(account["groups"]))
+            self._primary(name, self._opening_gids())
 
     def _memberships(self, name: str, wanted: set[str]) -> None:
         for group in sorted(wanted - set(self._new["group"])):
@@ -142,13 +146,43 @@ class Plan:
             elif is_member and group not in wanted:
                 self._take_out(name, group)
 
+    def _opening_gids(self) -> dict[str, str]:
+        """Groups by number whose members may do what others may not: the system's, as against people's own."""
+        humans = human_uids()
+        return {
+            fields[2]: group
+            for group, fields in self._new["group"].items()
+            if fields[2].isdigit() and int(fields[2]) not in humans and group not in HARMLESS_GROUPS
+        }
+
+    def _primary(self, name: str, opening: dict[str, str]) -> None:
+        """Take an account out of a group in which it is by its primary number, which no list of members shows."""
+        passwd, groups = self._new["passwd"][name], self._new["group"]
+        if passwd[3] not in opening or opening[passwd[3]] == name:
+            return
+        own = next((group for group in (name, *HARMLESS_GROUPS) if group in groups), None)
+        if own:
+            self.says.append(f"give {name} the primary group {own} instead of {opening[passwd[3]]}")
+            passwd[3] = groups[own][2]
+            self._moved.add(name)
+
     def _clear_own_groups(self, order: dict[str, Any]) -> None:
-        """Leave only declared accounts in them: whoever else is a member (www-data, a kept one) would become root."""
+        """Leave only declared accounts in them: whoever else is a member (www-data, a kept one) would become root.
+
+        Nor may anybody join them with a password, or put others in as their administrator.
+        """
         declared = {account["name"] for account in order["accounts"]}
         for group in OWN_GROUPS:
             line = self._new["group"].get(group)
             for name in sorted(set(members_of(line)) - declared) if line else ():
                 self._take_out(name, group)
+            secret = self._new.get("gshadow", {}).get(group)
+            if secret and not (secret[1].startswith(LOCKED) and secret[2] == ""):
+                self.says.append(f"let nobody join {group} by a password or administer it")
+                secret[1:3] = ["!", ""]
+        opening = {gid: group for gid, group in self._opening_gids().items() if group in OWN_GROUPS}
+        for name in self._new["passwd"]:
+            self._primary(name, opening)
 
     def _take_out(self, name: str, group: str) -> None:
         self.says.append(f"take {name} out of {group}")
@@ -194,6 +228,12 @@ class Plan:
                 if member != self._present and group in database:
                     fields = database[group]
                     fields[3] = ",".join(m for m in members_of(fields) if m != member)
+            for group in OWN_GROUPS if name == "gshadow" else ():
+                if group in database:
+                    database[group][1:3] = self._new[name][group][1:3]
+        elif name == "passwd":
+            for account in self._moved - {self._present}:
+                database[account][3] = self._new["passwd"][account][3]
         return render(database)
 
     def stage(self) -> dict[str, Any]:
