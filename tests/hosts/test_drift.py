@@ -79,5 +79,12 @@ def test_ssh_settings_of_others(target: Target) -> None:
     run = target.play("playbooks/site.yml", expect=2)
     assert "/etc/ssh/sshd_config.d/60-other.conf:2: 'PasswordAuthentication yes'" in run.text, run.text[-3000:]
     assert target.sh(SCRIPT) == before
-    target.sh("rm /etc/ssh/sshd_config.d/60-other.conf")
+    target.sh(
+        "rm /etc/ssh/sshd_config.d/60-other.conf;"
+        "cd /etc/systemd/system;"
+        "sed 's/sshd -D/& -o PasswordAuthentication=yes/' /lib/systemd/system/ssh.service > ssh.service"
+    )
+    run = target.play("playbooks/site.yml", expect=2)
+    assert "/etc/systemd/system/ssh.service:" in run.text, run.text[-3000:]
+    target.sh("rm /etc/systemd/system/ssh.service")
     assert target.play("playbooks/site.yml").changed == 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import accounts
 import pytest
+from host import GuardError
 
 PASSWD = """root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1::/usr/sbin:/usr/sbin/nologin
@@ -199,3 +200,34 @@ def test_nobody_joins_or_administers_the_own_groups(monkeypatch: pytest.MonkeyPa
     plan = accounts.Plan(order("bob", OPER))
     for text in (plan.after["gshadow"], plan.to_restore("gshadow")):
         assert shadow_of(text, "holdfast-admin")[1:3] == ["!", ""]
+
+
+def test_databases_of_another_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are no UTF-8, compatibility lines and short ones are kept as they are."""
+    latin = "rené".encode("latin-1").decode(errors="surrogateescape")
+    odd = f"old:x:1005:1005:{latin}\x85:/home/old:/bin/sh\n+::::::\n"
+    texts = {
+        "passwd": PASSWD + odd,
+        "shadow": SHADOW + "old:!:20000\n+::::::::\n",
+        "group": GROUP + "+:::\n",
+    }
+    monkeypatch.setattr(accounts, "load", lambda: dict(texts))
+    plan = accounts.Plan(order("root", OPER))
+    assert "old" in plan.closed
+    assert shadow_of(plan.after["shadow"], "old") == ["old", "!", "20000", "", "", "", "", "1", ""]
+    assert plan.after["passwd"].endswith(odd)
+    assert b"ren\xe9" in accounts.encoded(plan.after["passwd"])
+    assert plan.after["group"].endswith("+:::\n")
+
+
+def test_a_declared_person_without_a_line_in_shadow_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"passwd": PASSWD, "shadow": SHADOW.replace("oper:*:20000:0:99999:7:::\n", ""), "group": GROUP}
+    monkeypatch.setattr(accounts, "load", lambda: dict(texts))
+    with pytest.raises(GuardError, match="oper has no line in /etc/shadow"):
+        accounts.Plan(order("root", OPER))
+
+
+def test_bounds_in_another_notation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("files.read", lambda _path: b"UID_MIN 0x3e8\nUID_MAX 60000\n")
+    assert accounts.human_uids() == range(1000, 60001)

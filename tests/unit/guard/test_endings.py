@@ -72,7 +72,7 @@ class Place:
         state = {
             "id": ID, "who": "a test", "until": 0,
             "files": {f"{self.etc}/a": "twin", f"{self.etc}/b": "absent", f"{self.etc}/c": "twin"},
-            "accounts": {}, "tables": ["inet holdfast"], "sysctl": {},
+            "accounts": {}, "tables": ["inet holdfast"], "sysctl": {}, "restart": ["holdfast-resolver"],
             "units": {
                 "gone.service": {"LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": ""},
                 "ssh.service": {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled"},
@@ -99,6 +99,7 @@ def test_the_shell_puts_back(place: Place) -> None:
     assert place.is_back()
     assert not place.state.exists()
     assert "systemctl reload-or-restart ssh.service" in place.calls.read_text()
+    assert "systemctl --no-block try-restart holdfast-resolver" in place.calls.read_text()
     assert json.loads((place.store / "last-revert.json").read_text())["id"] == ID
     assert f"{ID} reverted by the shell" in (place.store / "log").read_text()
 

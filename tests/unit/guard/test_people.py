@@ -100,3 +100,26 @@ def test_what_another_of_that_name_left_is_given_to_nobody(monkeypatch: pytest.M
         people.refuse_home("bob")
     monkeypatch.setattr(Path, "stat", lambda _: type("", (), {"st_uid": 1001}))
     people.refuse_home("bob")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "cgroup", "counts"),
+    [
+        ("host", "/user.slice/user-1001.slice/session-4.scope", True),
+        ("host", "/docker/f00/system.slice/cron.service", True),  # the host itself is a container
+        ("other", "/system.slice/docker-f00.scope", False),
+        ("other", "/kubepods.slice/kubepods-pod1.slice/cri-containerd-f00.scope", False),
+        ("other", "/user.slice/user-1001.slice/user@1001.service/user.slice/libpod-f00.scope", True),
+        ("other", "/system.slice/cron.service", True),  # `unshare --pid` of a job of the account's own
+    ],
+)
+def test_a_containers_process_with_the_same_number_is_not_the_accounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, namespace: str, cgroup: str, *, counts: bool
+) -> None:
+    monkeypatch.setattr(people, "PROC", tmp_path)
+    for name, inside in (("self", "host"), ("42", namespace)):
+        (tmp_path / name / "ns").mkdir(parents=True)
+        (tmp_path / name / "ns/pid").symlink_to(f"pid:[{inside}]")
+    (tmp_path / "42/status").write_text("State:\tS (sleeping)\nUid:\t1001\t1001\t1001\t1001\n")
+    (tmp_path / "42/cgroup").write_text(f"0::{cgroup}\n")
+    assert people.processes(1001) == ({42} if counts else set())

@@ -13,6 +13,7 @@ import sshd
 import sysctl
 import tables
 import units
+from host import GuardError
 
 from tests.loading import load
 
@@ -181,3 +182,44 @@ def test_a_denied_proof_tells_of_keys_that_wait(
     last = {"outcome": outcome, "stderr": "alice@192.0.2.1: Permission denied (publickey).", "stdout": ""}
     said = plugin._give_up({"id": "x1", "seconds": 60}, last, time.monotonic())["msg"]
     assert ("waited in vain for a touch or a PIN" in said) is (outcome == "denied")
+
+
+def test_a_setting_of_a_card_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sysctl, "ROOT", f"{tmp_path}/")
+    (tmp_path / "net/ipv6").mkdir(parents=True)
+    with pytest.raises(GuardError, match=r"net\.ipv6\.conf\.eht0\.accept_ra.*no card of that name"):
+        sysctl.differing({"net.ipv6.conf.eht0.accept_ra": "2"})
+    (tmp_path / "net/ipv6").rmdir()  # a kernel without IPv6
+    assert sysctl.differing({"net.ipv6.conf.all.forwarding": "1"}) == {}
+
+
+def test_what_the_kernel_sets_by_itself_is_put_back_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysctl, "read", lambda key: {"net.ipv4.ip_forward": "0"}.get(key, "as it was"))
+    saved = sysctl.before({"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"})
+    assert list(saved.items()) == [
+        ("net.ipv4.ip_forward", "0"),
+        ("net.ipv4.conf.all.accept_redirects", "as it was"),
+        ("net.ipv6.conf.all.forwarding", "as it was"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "dump"),
+    [
+        ((0, "table inet x {}"), "table inet x {}"),
+        ((1, "Error: No such file or directory\nlist table inet x"), ""),
+        ((127, "nft: not installed"), ""),
+    ],
+)
+def test_rules_that_are_there_or_not(answer: tuple[int, str], dump: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "run", lambda *_: answer)
+    assert tables.dump("inet x") == dump
+
+
+@pytest.mark.parametrize(
+    "answer", [(124, "nft: no end after 30 s"), (1, "netlink: Error: cache initialization failed")]
+)
+def test_rules_that_cannot_be_read_are_no_absent_ones(answer: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "run", lambda *_: answer)
+    with pytest.raises(GuardError, match="cannot be read"):
+        tables.dump("inet x")

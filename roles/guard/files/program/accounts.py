@@ -20,6 +20,7 @@ DATABASES = ("passwd", "shadow", "group", "gshadow")
 ROOM_SPARE = 8192
 LOCKED = ("!", "*")
 LONG_EXPIRED = "1"  # the second day of 1970: what `usermod --expiredate 1` writes
+SHADOW_FIELDS = 9
 CHANGE_DUE = "0"  # shadow(5) field 3: the password has to be changed at the next login
 # Each opens a door, and holdfast alone says who is in it.
 OWN_GROUPS = ("holdfast-ssh", "holdfast-admin", "holdfast-nopasswd")
@@ -35,7 +36,12 @@ def path_of(name: str) -> str:
 
 def parse(text: str) -> Database:
     """Fields of each line by name, in file order."""
-    return {line.split(":", 1)[0]: line.split(":") for line in text.splitlines() if line}
+    return {line.split(":", 1)[0]: line.split(":") for line in text.split("\n") if line}
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a database as they were read."""
+    return text.encode(errors="surrogateescape")
 
 
 def render(database: Database) -> str:
@@ -49,7 +55,7 @@ def load() -> dict[str, str]:
     for name in DATABASES:
         data = files.read(path_of(name))
         if data is not None:
-            texts[name] = data.decode()
+            texts[name] = data.decode(errors="surrogateescape")  # a name with an umlaut of another age, say
     return texts
 
 
@@ -59,7 +65,7 @@ def human_uids() -> range:
     for line in (files.read("/etc/login.defs") or b"").decode(errors="replace").splitlines():
         words = line.split()
         if len(words) == 2 and words[0] in bounds:
-            bounds[words[0]] = int(words[1])
+            bounds[words[0]] = int(words[1], 0)
     return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
 
 
@@ -80,9 +86,14 @@ def ageless(shadow: list[str]) -> list[str]:
     return [*shadow[:2], changed, shadow[3], "", shadow[5], "", *shadow[7:]]
 
 
+def number_of(fields: list[str]) -> int | None:
+    """The number of an account or a group; None for a line of another kind, such as `+::::::`."""
+    return int(fields[2]) if len(fields) > 3 and fields[2].isdigit() else None
+
+
 def members_of(group: list[str]) -> list[str]:
     """The members that a line of group or gshadow lists."""
-    return [name for name in group[3].split(",") if name]
+    return [name for name in "".join(group[3:4]).split(",") if name]
 
 
 def is_closed(shadow: list[str]) -> bool:
@@ -117,7 +128,7 @@ class Plan:
             if name not in self._new["passwd"]:
                 self.missing.append(name)
                 continue
-            passwd, shadow = self._new["passwd"][name], self._new["shadow"][name]
+            passwd, shadow = self._new["passwd"][name], self._shadow(name)
             if passwd[6] != account["shell"]:
                 self.says.append(f"give {name} the shell {account['shell']}")
                 passwd[6] = account["shell"]
@@ -135,6 +146,14 @@ class Plan:
             self._memberships(name, set(account["groups"]))
             self._primary(name, self._opening_gids())
 
+    def _shadow(self, name: str) -> list[str]:
+        """The line of shadow of an account that has one, in full length."""
+        line = self._new["shadow"].get(name)
+        if line is None:
+            raise GuardError(f"nothing was changed: {name} has no line in /etc/shadow; `pwconv` on the host writes it")
+        line += [""] * (SHADOW_FIELDS - len(line))
+        return line
+
     def _memberships(self, name: str, wanted: set[str]) -> None:
         for group in sorted(wanted - set(self._new["group"])):
             self.missing.append(f"group {group}")
@@ -150,15 +169,15 @@ class Plan:
         """Groups by number whose members may do what others may not: the system's, as against people's own."""
         humans = human_uids()
         return {
-            fields[2]: group
+            str(number): group
             for group, fields in self._new["group"].items()
-            if fields[2].isdigit() and int(fields[2]) not in humans and group not in HARMLESS_GROUPS
+            if (number := number_of(fields)) is not None and number not in humans and group not in HARMLESS_GROUPS
         }
 
     def _primary(self, name: str, opening: dict[str, str]) -> None:
         """Take an account out of a group in which it is by its primary number, which no list of members shows."""
         passwd, groups = self._new["passwd"][name], self._new["group"]
-        if passwd[3] not in opening or opening[passwd[3]] == name:
+        if number_of(passwd) is None or passwd[3] not in opening or opening[passwd[3]] == name:
             return
         own = next((group for group in (name, *HARMLESS_GROUPS) if group in groups), None)
         if own:
@@ -200,9 +219,9 @@ class Plan:
         kept = {a["name"] for a in order["accounts"]} | set(order["keep"])
         humans = human_uids()
         for name, fields in self._new["passwd"].items():
-            if int(fields[2]) not in humans or name in kept:
+            if number_of(fields) not in humans or name in kept:
                 continue
-            shadow = self._new["shadow"].get(name)
+            shadow = self._new["shadow"].get(name) and self._shadow(name)
             if shadow and not is_closed(shadow):
                 self.says.append(f"close the account {name}, which nobody declares")
                 if not shadow[1].startswith(LOCKED):
@@ -211,7 +230,7 @@ class Plan:
                 self.closed.append(name)
 
     def _lock_root(self) -> None:
-        shadow = self._new["shadow"]["root"]
+        shadow = self._shadow("root")
         if not shadow[1].startswith(LOCKED):
             self.says.append("lock root's password")
             shadow[1] = "*"
@@ -245,15 +264,15 @@ class Plan:
             back = self.to_restore(name)
             room = f"/etc/.{name}{files.ROOM}"
             files.write_fresh(
-                files.fresh_of(path), self.after[name].encode(), old.st_uid, old.st_gid, stat.S_IMODE(old.st_mode)
+                files.fresh_of(path), encoded(self.after[name]), old.st_uid, old.st_gid, stat.S_IMODE(old.st_mode)
             )
             files.write_fresh(
-                room, bytes(len(back.encode()) + ROOM_SPARE), old.st_uid, old.st_gid, stat.S_IMODE(old.st_mode)
+                room, bytes(len(encoded(back)) + ROOM_SPARE), old.st_uid, old.st_gid, stat.S_IMODE(old.st_mode)
             )
-            files.save_twin(path, None if back == self.before[name] else back.encode())
+            files.save_twin(path, None if back == self.before[name] else encoded(back))
             touched = [n for n, f in parse(back).items() if f != self._new[name].get(n)]
             saved[name] = {
-                "after": files.digest(self.after[name].encode()),
+                "after": files.digest(encoded(self.after[name])),
                 "lines": {n: parse(back)[n] for n in touched},
             }
         return saved
@@ -313,9 +332,9 @@ def _restore_one(name: str, memory: dict[str, Any]) -> None:
     elif files.digest(now) == memory["after"]:
         os.rename(twin, path)
     else:
-        database = parse(now.decode())
+        database = parse(now.decode(errors="surrogateescape"))
         merged = {n: memory["lines"].get(n, fields) for n, fields in database.items()}
-        _overwrite(room, render(merged).encode())
+        _overwrite(room, encoded(render(merged)))
         os.rename(room, path)
         os.unlink(twin)
     unlink(room)

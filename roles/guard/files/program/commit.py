@@ -20,7 +20,9 @@ import sshd
 import sysctl
 import tables
 import units
+from confirm import last_revert
 from host import (
+    KEPT,
     LAST,
     RUN,
     STAGING,
@@ -60,6 +62,7 @@ class Change:
         self.steps, self.units_before = units.plan(order["units"])
         self.sysctl = sysctl.differing(order["sysctl"])
         self.drifted = tables.drifted(list(order["tables"]))
+        self.seen = _last_ending()
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
@@ -79,6 +82,10 @@ class Change:
         """Units whose files changed, or whose live rules were changed by hand, in the order's sequence."""
         at_once = {self.order["tables"][table] for table in self.drifted}
         return [unit for unit, owned in self.order["reload"].items() if unit in at_once or self._expanded(owned)]
+
+    def restarts(self) -> list[str]:
+        """Units that a revert has to let read their files again: sshd and the tables have ways back of their own."""
+        return [unit for unit in self.reloads() if unit != "ssh" and unit not in self.order["tables"].values()]
 
     def _expanded(self, owned: list[str]) -> set[str]:
         return {path for path in self.paths() if any(fnmatch.fnmatchcase(path, pattern) for pattern in owned)}
@@ -133,6 +140,8 @@ def _guarded(order: dict[str, Any]) -> dict[str, Any]:
         state = read_state()
         if state:
             raise GuardError(held_by(state))
+        if _last_ending() != change.seen:
+            raise GuardError("nothing was changed: another run has changed this host at the same time; run again")
         saved = _save(change)
         _arm(change, saved)
         try:
@@ -144,6 +153,11 @@ def _guarded(order: dict[str, Any]) -> dict[str, Any]:
         log(f"{order['id']} armed for {order['seconds']} s by {order['who']}: {'; '.join(answer['did'])}")
     checkpoint("armed")
     return {**answer, "armed": order["id"], "reverted": False}
+
+
+def _last_ending() -> tuple[Any, ...]:
+    """What tells whether a commit was confirmed or put back since: their ids."""
+    return tuple(found.get("id") for found in (read_state(KEPT) or {}, last_revert()))
 
 
 def _staged_before() -> set[str]:
@@ -189,8 +203,8 @@ def _save(change: Change) -> dict[str, Any]:
             "tables": list(order["tables"]),
             "units": change.units_before,
             "new_units": [name for name, old in change.units_before.items() if old["LoadState"] == "not-found"],
-            "sysctl": {key: sysctl.read(key) for key in change.sysctl},
-            "reload": [unit for unit in change.reloads() if unit != "ssh"],
+            "sysctl": sysctl.before(change.sysctl),
+            "restart": change.restarts(),
             "unit_files": any(path.startswith(UNIT_DIRECTORIES) for path in change.paths()),
         }
         write_durably(LAST, blank_report())
@@ -257,6 +271,8 @@ def _swap(change: Change) -> None:
         os.rename(files.fresh_of(entry["path"]), entry["path"])
     for path in change.pruned:
         unlink(path)
+    for directory in {os.path.dirname(path) for path in change.paths()}:
+        sync_directory(directory)  # before the state goes: a power loss brings nobody's old key back
     checkpoint("swapped")
     if any(path.startswith(UNIT_DIRECTORIES) for path in change.paths()):
         must("systemctl", "daemon-reload")

@@ -15,8 +15,13 @@ from typing import Any
 from host import GuardError
 from sshd_foreign import find_command_line, find_foreign
 
-UNIT_DROP_INS = ("/etc/systemd/system/ssh.service.d/*.conf", "/run/systemd/system/ssh.service.d/*.conf")
-PACKAGED_DROP_INS = ("/lib/systemd/system/ssh.service.d/*.conf",)
+# The unit as a whole, which `systemctl edit --full` puts before the package's, and what is added to it; sshd.service is
+# its alias.
+UNIT_FILES = tuple(
+    f"{folder}/systemd/system/{name}"
+    for folder in ("/etc", "/run", "/usr/local/lib", "/lib")
+    for name in ("ssh.service", "ssh.service.d/*.conf", "sshd.service.d/*.conf")
+)
 SIZE_FIELD = 4  # moduli(5): the fifth field is the length in bits, less one
 FIELDS = 7
 
@@ -230,7 +235,7 @@ def prepare(order: dict[str, Any]) -> dict[str, Any]:
             f"Host keys and moduli could not be prepared: {error}. sshd reads what it read before."
         ) from error
     foreign = find_foreign(os.path.join(order["directory"], "sshd_config"), order["drop_in"])
-    foreign += find_command_line("/etc/default/ssh", UNIT_DROP_INS + PACKAGED_DROP_INS)
+    foreign += find_command_line("/etc/default/ssh", UNIT_FILES)
     return {
         "changed": bool(work.plan),
         "keys": keys,

@@ -22,13 +22,15 @@ RECORD = Path("/var/lib/holdfast/access/created.json")
 LONG_EXPIRED = "1"  # shadow(5) field 8 of an account that the guard has closed
 SESSION_SECONDS = 5.0  # time that the processes of a closed account get to end by themselves
 OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
+PROC = Path("/proc")
 CRONTABS = Path("/var/spool/cron/crontabs")
 # Whatever login.defs says: the age of a password that does not exist would lock its account, keys and all.
 NO_AGEING = ("--key", "PASS_MAX_DAYS=-1")
 # How rename(2) refuses a mount point, and a folder that another layer of an overlay holds.
 EMPTY = {"lost+found"}  # a new volume, or a folder that was made for the account
 IN_ITS_PLACE = (errno.EBUSY, errno.EXDEV)
-CLOUD_INIT = "/etc/sudoers.d/90-cloud-init-users:"
+# Where engines that only root can ask put the processes of a container: cgroups of Docker, containerd, LXC and such.
+CONTAINER = re.compile(r"/(docker|libpod|lxc|crio|cri-containerd|kubepods|machine\.slice)\b")
 
 
 def human_uids() -> range:
@@ -54,7 +56,9 @@ def undeclared_names(passwd: str, shadow: str, declared: set[str], humans: range
     found = {}
     for line in passwd.splitlines():
         entry = line.split(":")
-        if len(entry) < 7 or entry[0] in declared or int(entry[2]) not in humans or entry[0] not in fields:
+        if len(entry) < 7 or not entry[2].isdigit():  # `+::::::`, say
+            continue
+        if entry[0] in declared or int(entry[2]) not in humans or entry[0] not in fields:
             continue
         state = fields[entry[0]]
         found[entry[0]] = state[1].startswith(("!", "*")) and state[7] == LONG_EXPIRED
@@ -247,15 +251,23 @@ def has_crontab(name: str) -> bool:
 
 
 def processes(uid: int) -> set[int]:
-    """Return the ids of the processes that run as *uid* (sshd's session included)."""
+    """Return the ids of the processes that run as *uid* (sshd's session included).
+
+    A container's processes have numbers of their own accounts, which may be the same: those that root's engine started
+    are left out, not those that the account itself has put into one.
+    """
     found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
+    ours = os.readlink(PROC / "self/ns/pid")
+    for folder in PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             text = (folder / "status").read_text()
             state = re.search(r"^State:\s+(\S)", text, re.MULTILINE)
             uids = re.search(r"^Uid:\s+(\d+)\s+(\d+)", text, re.MULTILINE)
             if uids and str(uid) in uids.groups() and state and state[1] not in "ZX":
-                found.add(int(folder.name))
+                cgroup = (folder / "cgroup").read_text()
+                inside = os.readlink(folder / "ns/pid") != ours and f"/user-{uid}.slice" not in cgroup
+                if not (inside and CONTAINER.search(cgroup)):
+                    found.add(int(folder.name))
     return found
 
 

@@ -48,6 +48,8 @@ def script(state: dict[str, Any]) -> str:
         lines.append(f'[ "$1" = boot ] || ! command -v nft > /dev/null || try nft -f {TABLES}')
     for name, old in state["units"].items():
         lines += _unit(name, old)
+    if state["restart"]:
+        lines.append(f'[ "$1" = boot ] || try systemctl --no-block try-restart {" ".join(state["restart"])}')
     for key, value in state["sysctl"].items():
         lines.append(f'echo {shlex.quote(value)} > {shlex.quote(sysctl.path_of(key))} || failed="$failed; {key}"')
     ssh, verb = ("ssh.socket", "start") if by_socket else ("ssh.service", "reload-or-restart")

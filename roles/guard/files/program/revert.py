@@ -30,6 +30,8 @@ def put_back(state: dict[str, Any], why: str, *, booting: bool = False) -> list[
         problems += tables.restore(state["tables"])
         checkpoint("revert-tables")
     problems += units.restore(state["units"])
+    if not booting:  # after the tables: it fills their sets
+        problems += units.restart(state.get("restart", []))  # an older program may have armed it
     problems += sysctl.write(state["sysctl"])
     if not booting:
         socket = state["units"].get("ssh.socket", {})

@@ -239,19 +239,19 @@ def find_foreign(main: str, ours: str) -> list[dict[str, object]]:
     return found
 
 
-def find_command_line(defaults: str, drop_ins: tuple[str, ...]) -> list[dict[str, object]]:
+def find_command_line(defaults: str, units: tuple[str, ...]) -> list[dict[str, object]]:
     """Return the places that start sshd with options of their own: these beat every file.
 
     Args:
         defaults: the environment file of ssh.service (``SSHD_OPTS=``).
-        drop_ins: glob patterns of the unit's drop-ins.
+        units: glob patterns of the unit's own files and drop-ins.
 
     Returns:
         dicts as of :func:`find_foreign`.
 
     """
     found: list[dict[str, object]] = []
-    for path in [defaults, *(name for pattern in drop_ins for name in sorted(glob.glob(pattern)))]:
+    for path in [defaults, *(name for pattern in units for name in sorted(glob.glob(pattern)))]:
         try:
             with open(path, encoding="utf-8", errors="replace") as handle:
                 texts = handle.read().splitlines()

@@ -5,8 +5,12 @@ from __future__ import annotations
 import glob
 import os
 
+from host import GuardError
+
 ROOT = "/proc/sys/"
 FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
+# What the kernel sets by itself when a setting changes (inet_forward_change in its net/ipv4/devinet.c).
+FOLLOWING = {"net.ipv4.ip_forward": "net.ipv4.conf.all.accept_redirects"}
 SWAPPED = str.maketrans("./", "/.")
 
 
@@ -25,13 +29,28 @@ def differing(wanted: dict[str, str]) -> dict[str, str]:
     """Settings whose value is another one now.
 
     An accept_ra of 0 stays: there systemd-networkd has taken router advertisements over from the kernel, and would put
-    the 0 back at each boot.
+    the 0 back at each boot. A kernel without IPv6 has none of its settings.
     """
-    return {
-        key: value
-        for key, value in wanted.items()
-        if (now := read(key)) != " ".join(str(value).split()) and not (key.endswith(".accept_ra") and now == "0")
-    }
+    found = {}
+    for key, value in wanted.items():
+        if key.startswith("net.ipv6.") and not os.path.isdir(path_of("net.ipv6")):
+            continue
+        try:
+            now = read(key)
+        except FileNotFoundError:
+            raise GuardError(
+                f"nothing was changed: the kernel has no setting {key}. Where it names a network card: the host has no "
+                "card of that name"
+            ) from None
+        if now != " ".join(str(value).split()) and not (key.endswith(".accept_ra") and now == "0"):
+            found[key] = value
+    return found
+
+
+def before(changing: dict[str, str]) -> dict[str, str]:
+    """Values as they are, for a revert, in the order in which it writes them: with what follows of itself, after it."""
+    keys = [one for key in changing for one in (key, FOLLOWING.get(key)) if one]
+    return {key: read(key) for key in keys}
 
 
 def write(values: dict[str, str]) -> list[str]:

@@ -6,15 +6,22 @@ import hashlib
 import json
 import re
 
-from host import LIVE, TABLES, run, write_durably
+from host import LIVE, TABLES, GuardError, run, write_durably
 
+NOT_INSTALLED = 127
+ABSENT = "No such file or directory"  # what nft says of a table that is not there
 RULE = re.compile(r'\b(?:accept|drop|jump \S+|goto \S+)\b.*comment "([^"]+)"|comment "([^"]+)".*\b(?:accept|drop)\b')
 
 
 def dump(table: str) -> str:
-    """Rules of one table (family and name) without counters; empty when there is no such table."""
+    """Rules of one table (family and name) without counters; empty when there is no such table.
+
+    Any other failure is told: a way back that was saved without the rules would open the host.
+    """
     code, text = run("nft", "--stateless", "list", "table", *table.split())
-    return text if code == 0 else ""
+    if code not in (0, NOT_INSTALLED) and ABSENT not in text:
+        raise GuardError(f"the live rules of the table {table} cannot be read: {text}")
+    return "" if code else text
 
 
 def save(tables: list[str]) -> None:
@@ -30,7 +37,7 @@ def restore(tables: list[str]) -> list[str]:
     if not tables:
         return []
     code, text = run("nft", "-f", TABLES)
-    if code == 127:  # not installed: then there is no table either
+    if code == NOT_INSTALLED:  # then there is no table either
         return []
     return [f"nft: {text}"] if code else []
 

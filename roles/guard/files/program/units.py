@@ -96,6 +96,14 @@ def forget_new(before: dict[str, dict[str, str]], *, stop: bool) -> list[str]:
     return problems
 
 
+def restart(names: list[str]) -> list[str]:
+    """Let units that run read their files again. Return the problems met."""
+    if not names:
+        return []
+    code, text = run("systemctl", "--no-block", "try-restart", *names)
+    return [f"systemctl try-restart {' '.join(names)}: {text}"] if code else []
+
+
 def restore(before: dict[str, dict[str, str]]) -> list[str]:
     """Bring units back to the states before; may be repeated. Return the problems met."""
     problems = []
