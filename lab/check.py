@@ -34,11 +34,13 @@ CODE = (
 )
 # What long stages use beside the code that they cover and their own test files.
 GROUND = (
+    "examples",
     "inventories",
     "lab",
     "molecule",
     "requirements",
     "tests/breakers",
+    "tests/hosts/playbooks",
 )
 # The files of tests/hosts that are no part of the stage of that name.
 APART = {
@@ -70,7 +72,8 @@ class Stage:
     """One command.
 
     ``pytest`` tells that its closing line counts single tests; other commands count as one. ``at_once``: may run beside
-    others, but not beside those of the same ``lane``, where it has one.
+    others, but not beside those of the same ``lane``, where it has one. ``always``: judges every file there is, so that
+    an earlier pass says nothing.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Stage:
     pytest: bool = False
     at_once: bool = False
     lane: str = ""
+    always: bool = False
 
 
 @dataclass
@@ -110,10 +114,10 @@ def python_code() -> list[str]:
     return [folder for folder in CODE if any(Path(folder).rglob("*.py"))]
 
 
-def pytest_stage(name: str, *arguments: str, at_once: bool = False, lane: str = "") -> Stage:
-    """Return a stage that runs pytest with those arguments."""
+def pytest_stage(name: str, *arguments: str, lane: str = "", always: bool = False) -> Stage:
+    """Return a stage that runs pytest with those arguments, beside others."""
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    return Stage(name, argv, pytest=True, at_once=at_once, lane=lane)
+    return Stage(name, argv, pytest=True, at_once=True, lane=lane, always=always)
 
 
 def host_parts(folder: Path) -> dict[str, list[str]]:
@@ -135,17 +139,16 @@ def stages(what: str) -> list[Stage]:
             "yamllint",
             ["yamllint", "-s", *present(".github", ".gitlab-ci.yml", ".config", "inventories", "playbooks", "roles")],
         ),
-        Stage("ansible-lint", ["ansible-lint", "--offline", "-q"], at_once=True),
+        Stage("ansible-lint", ["ansible-lint", "--offline", "-q"], at_once=True, always=True),
     ]
-    unit = [pytest_stage("unit and render", "-m", "not full", *present("tests/unit", "tests/render"), at_once=True)]
+    unit = [pytest_stage("unit and render", "-m", "not full", *present("tests/unit", "tests/render"), always=True)]
     if what == "lint":
         return lint
     if what == "unit":
         return unit
     # One machine at a time: an emulated processor is a whole one of this machine's.
     vm = [
-        pytest_stage(f"machines {release}", "--release", release, "tests/vm", at_once=True, lane="machines")
-        for release in RELEASES
+        pytest_stage(f"machines {release}", "--release", release, "tests/vm", lane="machines") for release in RELEASES
     ]
     if what == "vm":
         return vm
@@ -154,7 +157,7 @@ def stages(what: str) -> list[Stage]:
     full = what == "full"
     chosen = [] if full else ["-m", "not full"]
     hosts = [
-        pytest_stage(f"{part} {release}", *chosen, "--durations=10", "--release", release, *files, at_once=True)
+        pytest_stage(f"{part} {release}", *chosen, "--durations=10", "--release", release, *files)
         for part, files in host_parts(Path("tests/hosts")).items()
         if full or part != LONG
         for release in RELEASES
@@ -235,7 +238,7 @@ def seen_by(stage: Stage) -> str:
 def carry_out_once(stage: Stage, record: full_result.Record) -> Result:
     """Run one stage, unless it has passed before with the code and the tests that are here; keep how it ended."""
     seen = seen_by(stage)
-    if stage.at_once and (found := record.passed(stage.name, seen)):
+    if stage.at_once and not stage.always and (found := record.passed(stage.name, seen)):
         print(f"--- {stage.name}: passed on {found.date} with this code, not run again", flush=True)
         return Result(stage.name, 0, found.seconds, found.counts, [], found.date)
     result = carry_out(stage)

@@ -22,7 +22,6 @@ from lab.progress import LabError, progress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-KEEP_LABEL = "holdfast.keep"
 FAMILIES = (4, 6)
 
 
@@ -71,14 +70,13 @@ class LabHost(Machine):
         if wait:
             self.wait()
 
-    def commit(self, tag: str, *, keep: bool = False) -> str:
+    def commit(self, tag: str) -> str:
         """Keep the host's disk as an image and return its name, to be given to ``Lab.start(image=…)``.
 
-        Takes 2-4 s. The image goes with the lab, unless ``keep`` is true. /run is not in it.
+        Takes 2-4 s. The image goes with the lab. /run is not in it.
         """
         image = f"localhost/holdfast/snapshot:{tag}"
-        label = KEEP_LABEL if keep else LABEL
-        self.engine.run("commit", "--change", f'LABEL {label}="{self.lab.name}"', self.container, image, timeout=180)
+        self.engine.run("commit", "--change", f'LABEL {LABEL}="{self.lab.name}"', self.container, image, timeout=180)
         return image
 
     def running(self) -> bool:

@@ -14,6 +14,7 @@ import yaml
 from passlib.hash import sha512_crypt
 
 from lab.hosts import make_key
+from lab.progress import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -155,6 +156,7 @@ def write(
     its ``host`` dict; ``groups`` replaces ``{"web": every host}``; ``extra`` are more variables of all hosts. Keys are
     kept when they are there, secrets are new each time. LabHosts share their lab's operator key.
     """
+    refuse_foreign(directory)
     hosts = list(hosts)
     today = today or datetime.datetime.now(datetime.UTC).date()
     directory.mkdir(parents=True, exist_ok=True)
@@ -196,6 +198,12 @@ def write(
         _dump(directory / "host_vars" / f"{entry.name}.yml", {"host": {**declared, **(host or {}).get(entry.name, {})}})
     _write(directory / "secrets.json", json.dumps(known, indent=2) + "\n", private=True)
     return Inventory(directory, OPERATOR, known, keys)
+
+
+def refuse_foreign(directory: Path) -> None:
+    """Raise LabError where somebody's own inventory is: its files, the vault too, would be written over."""
+    if (directory / "hosts.yml").exists() and not (directory / "secrets.json").exists():
+        raise LabError(f"{directory} is an inventory that no lab has written: name a new folder")
 
 
 def _networks(entry: Host) -> list[dict[str, Any]]:

@@ -67,6 +67,11 @@ def percent(part: float, whole: float) -> float:
     return round(100 * part / whole, 1) if whole else 0.0
 
 
+def unescaped(path: str) -> str:
+    """A path as it is, of one in mountinfo."""
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), path)
+
+
 def file_systems() -> list[str]:
     """Directories where a file system with room of its own is mounted that can be written to, each one once."""
     found: dict[str, str] = {}
@@ -75,7 +80,7 @@ def file_systems() -> list[str]:
     for line in lines:
         before, _, after = line.partition(" - ")
         words, kind, options = before.split(), after.split()[0], after.split()[2].split(",")
-        path = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), words[4])
+        path = unescaped(words[4])
         # The file system's own options: for this program all is mounted read-only. An overlay has the room of another.
         if "rw" not in options or not os.path.isdir(path) or (kind == "overlay" and path != "/"):
             found.pop(path, None)  # what lay there before is hidden now
@@ -85,8 +90,26 @@ def file_systems() -> list[str]:
     return sorted(firsts.values())
 
 
+def turned_read_only(mounts: str) -> list[str]:
+    """Directories that were mounted to be written to, and whose disk the kernel has made read-only: it has failed.
+
+    *mounts*: mountinfo of the host's first process. In this one's own all is mounted read-only.
+    """
+    found: dict[str, str] = {}
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        words, disk = before.split(), after.split()[2].split(",")
+        if "rw" in words[5].split(",") and {"ro", "emergency_ro"} & set(disk):
+            found.setdefault(words[2], unescaped(words[4]))
+    return sorted(found.values())
+
+
 def disks(limits: dict[str, Any]) -> Iterator[Finding]:
-    """Room and inodes of each file system, as df counts them."""
+    """Room and inodes of each file system, as df counts them, and disks that the kernel has made read-only."""
+    with open("/proc/1/mountinfo", encoding="utf-8") as handle:
+        turned = turned_read_only(handle.read())
+    for path in turned:
+        yield finding("disk", path, "fail", "the kernel has made it read-only: journalctl -k")
     for path in file_systems():
         try:
             found = os.statvfs(path)

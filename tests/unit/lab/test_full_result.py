@@ -123,3 +123,22 @@ def test_what_failed_or_saw_changing_code_is_run_again(project: Path, command: s
     assert not run(stage)[0].before
     assert not run(stage)[0].before
     assert complaint()
+
+
+@pytest.mark.usefixtures("project")
+def test_what_judges_every_file_runs_each_time() -> None:
+    run(check.Stage("long", ["true"], at_once=True))
+    assert run(check.Stage("long", ["true"], at_once=True))[0].before
+    run(check.Stage("all files", ["true"], at_once=True, always=True))
+    assert not run(check.Stage("all files", ["true"], at_once=True, always=True))[0].before
+
+
+def test_what_lab_hosts_run_and_are_attacked_with_counts(project: Path) -> None:
+    stage = check.Stage("long", ["true"], at_once=True)
+    for place in ("examples/notes/serve", "tests/hosts/playbooks/attack.yml"):
+        path = project / place
+        path.parent.mkdir(parents=True)
+        path.write_text("old", encoding="utf-8")
+        before = check.seen_by(stage)
+        path.write_text("new", encoding="utf-8")
+        assert check.seen_by(stage) != before, place

@@ -229,3 +229,12 @@ def test_every_stage_counts_and_the_last_line_says_so(
 def test_an_unknown_check_is_refused() -> None:
     with pytest.raises(LabError, match="lint, unit, vm, all and full"):
         check.stages("everything")
+
+
+def test_an_inventory_of_somebodys_own_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all: {}\n", encoding="utf-8")
+    with pytest.raises(LabError, match="no lab has written"):
+        inventory.write(tmp_path, [])
+    assert (tmp_path / "hosts.yml").read_text(encoding="utf-8") == "all: {}\n"
+    inventory.write(tmp_path / "new", [])
+    inventory.write(tmp_path / "new", [])
