@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 WEAK = {"ssh-dss"}
 RSA_BITS = 3072
 DAYS = 90
+# Characters of a found text that a note shows.
+SHOWN = 80
 # As preflight's name_mistakes and service_mistakes refuse them for a person or a service; filters cannot share them.
 NAMES = """
     adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
@@ -59,10 +61,25 @@ def too_weak(key: Mapping[str, str]) -> bool:
     return int.from_bytes(fields[2]).bit_length() < RSA_BITS
 
 
+def shown(text: str) -> str:
+    """Return a text of the host's for a note: shortened, and with nothing that moves a terminal's cursor."""
+    text = "".join(char if char.isprintable() else " " for char in text)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
 def left_out(key: Mapping[str, str], account: Mapping[str, Any] | None) -> str:
-    """Return why nobody is drafted with a key that was found for `account`, None where that is the system's."""
+    """Return why nobody is drafted with a key that was found for `account`, None where that is the system's.
+
+    Options in front of a key take something away or make it another's: one command, some addresses, an authority that
+    signs keys. None of them is harmless enough to be dropped: a draft would give the holder a whole account.
+    """
     if too_weak(key):
         return "is too weak and left out"
+    if key["options"]:
+        return (
+            f"({shown(key['comment']) or 'no comment'}) has options in front of it, {shown(key['options'])}, and is "
+            "left out: people of the draft have whole accounts. Declare whoever uses it with the rights that they need"
+        )
     if account is None or account["shell"].endswith(NO_SHELLS):
         return "opens an account of a program, which nobody can be declared as, and is left out: declare who holds it"
     return ""
@@ -172,7 +189,7 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
 
     found: result of the module host_survey by the address at which the host is reached. verifier: who has verified the
     found keys in person. today: 'YYYY-MM-DD', UTC. Everybody's access ends 90 days after it, so that the draft is read
-    again. Keys that are too weak, or open accounts of programs, are left out and noted.
+    again. Keys that are too weak, have options in front of them, or open accounts of programs, are left out and noted.
     """
     # Plain texts: Ansible's carry marks of where they come from, which YAML has no form for.
     found, verifier, today = json.loads(json.dumps([found, verifier, today]))

@@ -39,7 +39,8 @@ published:
 keys:
   description: >-
     Public keys that sshd would accept for any account, also one of the system, as C(account), C(file), C(type),
-    C(public) (C(type base64)), C(fingerprint) and C(comment). A file that several accounts share is read for the first.
+    C(public) (C(type base64)), C(fingerprint), C(comment), and C(options), which stand in front of the key and may
+    leave it one command alone. A file that several accounts share is read for the first.
   type: list
   elements: dict
   returned: always
@@ -88,7 +89,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 # Ports of clients that open a socket to hear their own answers: DHCP (IPv4, IPv6), mDNS and LLMNR on the local link.
 CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
-KEY = re.compile(r"(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s+(.*))?$")
+KEY = re.compile(r"((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+)[ \t]+([A-Za-z0-9+/]+=*)(?:[ \t]+(.*))?$")
 ADMIN_GROUPS = ("sudo", "admin", "wheel")
 # A rule of iptables-save that passes packets from elsewhere on.
 DNAT = re.compile(r"(?m)^-A (?!OUTPUT )\S+ (.* )?-j DNAT( .*)?$")
@@ -104,9 +105,9 @@ def output(*argv: str) -> str:
 
 
 def read(path: str) -> str:
-    """Return a file's text; nothing where it cannot be read."""
+    """Return a file's text as it is, with the ends of its lines; nothing where it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
             return handle.read()
     except OSError:
         return ""
@@ -259,13 +260,40 @@ def key_files(
     return list(found.values())
 
 
+def end_of_options(line: str) -> int:
+    """Return where the options in front of a key end, as sshd reads them: at the first space outside of quotes."""
+    at, quoted = 0, False
+    while at < len(line) and (quoted or line[at] not in " \t"):
+        if line.startswith('\\"', at):  # a quote that opens and closes nothing
+            at += 1
+        elif line[at] == '"':
+            quoted = not quoted
+        at += 1
+    return at
+
+
+def key_of(line: str) -> tuple[str, re.Match[str] | None]:
+    """Return the options in front of a line's key, often none, and the key: None where sshd sees none.
+
+    What looks like a key within the options, as in a command, is no key.
+    """
+    line = line.strip(" \t\r")
+    if line.startswith("#"):
+        return "", None
+    if match := KEY.match(line):
+        return "", match
+    options = line[: end_of_options(line)]
+    return options, KEY.match(line[len(options) :].lstrip(" \t"))
+
+
 def keys(accounts: list[pwd.struct_passwd], patterns: list[str], *, strict: bool) -> list[dict[str, str]]:
     """Return every public key that lies where sshd would look for it."""
     found = []
     for account, path in key_files(accounts, patterns, strict=strict):
-        for line in read(path).splitlines():
-            match = None if line.lstrip().startswith("#") else KEY.search(line.strip())
-            if not match:
+        # Not splitlines(): sshd knows one end of a line, and what others take for one may stand within an option.
+        for line in read(path).split("\n"):
+            options, match = key_of(line)
+            if match is None:
                 continue
             try:
                 digest = hashlib.sha256(base64.b64decode(match[2], validate=True)).digest()
@@ -279,6 +307,7 @@ def keys(accounts: list[pwd.struct_passwd], patterns: list[str], *, strict: bool
                     "public": f"{match[1]} {match[2]}",
                     "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
                     "comment": (match[3] or "").strip(),
+                    "options": options,
                 }
             )
     return found

@@ -9,6 +9,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from library.host_survey import (
@@ -70,7 +71,7 @@ def fingerprint(blob: str) -> str:
     return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
-def key(public: str, account: str, comment: str = "") -> dict[str, str]:
+def key(public: str, account: str, comment: str = "", options: str = "") -> dict[str, str]:
     """Return a key as the survey finds it."""
     kind, blob = public.split()
     return {
@@ -80,6 +81,7 @@ def key(public: str, account: str, comment: str = "") -> dict[str, str]:
         "public": public,
         "fingerprint": fingerprint(blob),
         "comment": comment,
+        "options": options,
     }
 
 
@@ -351,6 +353,40 @@ def test_a_file_of_keys_is_told_of_once_and_only_where_sshd_reads_it(tmp_path: P
     assert [found["account"] for found in keys(accounts, patterns, strict=False)] == ["other"]
 
 
+def found_in(folder: Path, text: str) -> list[tuple[str, str, str]]:
+    """Return options, key and comment of what the survey finds in a file of keys."""
+    path = folder / "authorized_keys"
+    path.write_bytes(text.encode())
+    me = pwd.struct_passwd(("git", "x", path.stat().st_uid, 0, "", str(folder), "/bin/sh"))
+    found = keys([me], ["authorized_keys"], strict=True)
+    return [(one["options"], one["public"], one["comment"]) for one in found]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "restrict",
+        'cert-authority,principals="ann"',
+        'from="10.0.0.0/8,192.0.2.1",no-pty',
+        'command="rsync --server . /srv"',
+        r'command="echo \"log in as debian\";sleep 10",no-pty',
+        r'command="a \\" b"',
+        f'command="echo {ed25519(9)} c"',
+        f'command="echo\u2028{ed25519(9)} c\r{ed25519(9)} d"',
+    ],
+)
+def test_what_stands_in_front_of_a_key_is_told(tmp_path: Path, options: str) -> None:
+    """As sshd reads it: quotes hold spaces together, and an escaped one ends nothing."""
+    text = f"# {ed25519(8)}\n {options}\t{ed25519(1)}  ann@laptop of mine\r\n"
+    assert found_in(tmp_path, text) == [(options, ed25519(1), "ann@laptop of mine")]
+
+
+@pytest.mark.parametrize("line", [f'command="x {ed25519(1)} c', f"restrict no-pty {ed25519(1)} c", "ssh-ed25519", ""])
+def test_a_line_in_which_sshd_sees_no_key_is_none(tmp_path: Path, line: str) -> None:
+    assert found_in(tmp_path, f"{line}\n") == []
+
+
 def test_what_would_be_purged_is_asked_for_in_words_that_the_inventory_takes() -> None:
     purged = ["libc6-i386:i386", "g++", "telnetd"]
     wanted = [f"package {name}" for name in sorted(purged)]
@@ -494,6 +530,40 @@ def test_what_nothing_opens_is_not_drafted_but_asked_for() -> None:
 def test_the_draft_knows_the_names_that_preflight_refuses() -> None:
     refused_names = FILTERS["name_mistakes"].__globals__["RESERVED"] | FILTERS["service_mistakes"].__globals__["TAKEN"]
     assert FILTERS["draft_inventory"].__globals__["TAKEN"] == refused_names
+
+
+def test_a_key_with_options_makes_nobody_an_admin() -> None:
+    """Whoever could run one command, or come from one address, would get a whole account."""
+    asks = 'no-port-forwarding,no-X11-forwarding,command="echo \'Please login as the user \\"debian\\"\';sleep 10"'
+    found = survey(
+        keys=[
+            key(ed25519(1), "root", "ann@laptop", asks),
+            key(ed25519(1), "debian", "ann@laptop"),
+            key(ed25519(2), "root", "back\x1b[2Jup@nas", 'command="rsync\x1b[2J' + "x" * 99 + '"'),
+            key(ed25519(3), "root", "", "cert-authority"),
+            key(ed25519(4), "git", "", 'command="serve 4"'),
+            key(ed25519(5), "debian", "bob@desk", "no-pty"),
+        ],
+        accounts=[account("root", "nopasswd"), account("debian", "nopasswd")],
+    )
+    files, notes = drafted(found)
+    cat = checked(files)
+    people = files["group_vars/all/people.yml"]["people"]
+    assert [(person["name"], [one["key"] for one in person["keys"]]) for person in people] == [("debian", [ed25519(1)])]
+    assert [note.split(", and is left out")[0].partition(") has options in front of it, ")[::2] for note in notes] == [
+        (f"old: root's ssh-ed25519 key {fingerprint(ed25519(1).split()[1])} (ann@laptop", f"{asks[:80]}…"),
+        (
+            f"old: root's ssh-ed25519 key {fingerprint(ed25519(2).split()[1])} (back [2Jup@nas",
+            'command="rsync [2J' + "x" * 62 + "…",
+        ),
+        (f"old: root's ssh-ed25519 key {fingerprint(ed25519(3).split()[1])} (no comment", "cert-authority"),
+        (f"old: git's ssh-ed25519 key {fingerprint(ed25519(4).split()[1])} (no comment", 'command="serve 4"'),
+        (f"old: debian's ssh-ed25519 key {fingerprint(ed25519(5).split()[1])} (bob@desk", "no-pty"),
+    ]
+    # What nobody was drafted with is asked for by the first run.
+    rules = FILTERS["firewall_rules"](cat, "old")
+    asked = {entry["accept"] for entry in FILTERS["adoption_refusals"](cat, "old", found, rules, contact_port=22)}
+    assert asked == {f"key {fingerprint(ed25519(number).split()[1])}" for number in (2, 3, 4, 5)}
 
 
 def test_a_key_of_a_program_s_account_makes_nobody_a_person() -> None:
