@@ -7,7 +7,6 @@ import datetime
 import ipaddress
 import json
 import re
-import struct
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 # As preflight's key_mistakes refuses them: too weak for a key that opens a host.
 WEAK = {"ssh-dss"}
-RSA_BITS = 3072
+RSA_BITS, RSA_FIELDS = 3072, 3
 DAYS = 90
 # Characters of a found text that a note shows.
 SHOWN = 80
@@ -47,18 +46,27 @@ def is_free(name: str) -> bool:
     return bool(ACCOUNT.fullmatch(name)) and name not in TAKEN and not name.startswith(("systemd-", "holdfast"))
 
 
+def fields_of(blob: bytes) -> list[bytes]:
+    """Return the length-prefixed fields of an SSH key. Raises ValueError when the lengths do not add up."""
+    fields = []
+    while blob:
+        size = int.from_bytes(blob[:4], "big")
+        if len(blob) < 4 + size:
+            raise ValueError("the key is cut short")
+        fields.append(blob[4 : 4 + size])
+        blob = blob[4 + size :]
+    return fields
+
+
 def too_weak(key: Mapping[str, str]) -> bool:
-    """Tell whether a key is DSA, or RSA under 3072 bits (RFC 4253, section 6.6: type, exponent, modulus)."""
-    if key["type"] in WEAK:
+    """Tell whether a key is DSA, cut short, or RSA under 3072 bits (RFC 4253, section 6.6: type, exponent, modulus)."""
+    try:
+        fields = fields_of(base64.b64decode(key["public"].split()[1]))
+    except (IndexError, ValueError):
         return True
     if key["type"] != "ssh-rsa":
-        return False
-    data, fields = base64.b64decode(key["public"].split()[1]), []
-    while data:
-        length = struct.unpack(">I", data[:4])[0]
-        fields.append(data[4 : 4 + length])
-        data = data[4 + length :]
-    return int.from_bytes(fields[2]).bit_length() < RSA_BITS
+        return key["type"] in WEAK
+    return len(fields) != RSA_FIELDS or int.from_bytes(fields[2], "big").bit_length() < RSA_BITS
 
 
 def shown(text: str) -> str:
@@ -74,7 +82,7 @@ def left_out(key: Mapping[str, str], account: Mapping[str, Any] | None) -> str:
     signs keys. None of them is harmless enough to be dropped: a draft would give the holder a whole account.
     """
     if too_weak(key):
-        return "is too weak and left out"
+        return "is too weak, or cut short, and left out"
     if key["options"]:
         return (
             f"({shown(key['comment']) or 'no comment'}) has options in front of it, {shown(key['options'])}, and is "

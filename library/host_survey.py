@@ -82,6 +82,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import stat
 import subprocess
 
@@ -94,14 +95,30 @@ ADMIN_GROUPS = ("sudo", "admin", "wheel")
 # A rule of iptables-save that passes packets from elsewhere on.
 DNAT = re.compile(r"(?m)^-A (?!OUTPUT )\S+ (.* )?-j DNAT( .*)?$")
 PROTOCOLS = {"tcp": ("tcp",), "udp": ("udp",), "th": ("tcp", "udp")}
+PATIENCE = 60  # seconds that a command has to answer
+
+
+class SurveyError(Exception):
+    """The host cannot be looked at as a whole; the text is for the user."""
 
 
 def output(*argv: str) -> str:
-    """Return what a command prints; nothing where it is not installed or fails."""
+    """Return what a command prints; nothing where it is not installed or fails.
+
+    :raises SurveyError: it gave no answer, of which nobody can say that nothing is there.
+    """
     try:
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout
+        done = subprocess.run(
+            argv, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=PATIENCE
+        )
     except OSError:
         return ""
+    except subprocess.TimeoutExpired as error:
+        raise SurveyError(
+            f"nothing was changed: {shlex.join(argv)} gave no answer on this host for {PATIENCE} s, and without it "
+            "the host would look as if nothing were there. See there what it waits for, and run again"
+        ) from error
+    return done.stdout
 
 
 def read(path: str) -> str:
@@ -353,9 +370,8 @@ def networks() -> list[dict[str, object]]:
     return found
 
 
-def main() -> None:
-    """Look and tell."""
-    module = AnsibleModule({}, supports_check_mode=True)
+def survey() -> dict[str, object]:
+    """Return all that is seen of the host."""
     effective = output("/usr/sbin/sshd", "-T")
     ports = sorted({int(word) for word in re.findall(r"(?m)^port (\d+)$", effective)}) or [22]
     patterns = re.search(r"(?m)^authorizedkeysfile (.+)$", effective)
@@ -363,17 +379,16 @@ def main() -> None:
     accounts = pwd.getpwall()
     humans = human_uids(read("/etc/login.defs"))
     passwords = usable_passwords()
-    module.exit_json(
-        changed=False,
-        hostname=os.uname().nodename,
-        listeners=listeners(output("ss", "-Hltunp")),
-        published=published(),
-        keys=keys(
+    return {
+        "hostname": os.uname().nodename,
+        "listeners": listeners(output("ss", "-Hltunp")),
+        "published": published(),
+        "keys": keys(
             accounts,
             (patterns[1] if patterns else ".ssh/authorized_keys").split(),
             strict=not re.search(r"(?m)^strictmodes no$", effective),
         ),
-        accounts=[
+        "accounts": [
             {
                 "name": account.pw_name,
                 "uid": account.pw_uid,
@@ -384,18 +399,27 @@ def main() -> None:
             for account in accounts
             if account.pw_uid == 0 or account.pw_uid in humans
         ],
-        strangers=[account.pw_name for account in accounts if account.pw_gecos != "holdfast-service"],
-        ssh_ports=ports,
-        networks=networks(),
-        docker=os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
-        wireguard=any("DEVTYPE=wireguard" in read(path) for path in glob.glob("/sys/class/net/*/uevent")),
-        forwarding=forwarding(),
-        nftables=loads_other_rules(
+        "strangers": [account.pw_name for account in accounts if account.pw_gecos != "holdfast-service"],
+        "ssh_ports": ports,
+        "networks": networks(),
+        "docker": os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
+        "wireguard": any("DEVTYPE=wireguard" in read(path) for path in glob.glob("/sys/class/net/*/uevent")),
+        "forwarding": forwarding(),
+        "nftables": loads_other_rules(
             output("systemctl", "is-enabled", "nftables.service"),
             output("dpkg-query", "--show", "--showformat=${Conffiles}", "nftables"),
         ),
-        packages=output("apt-mark", "showmanual").split(),
-    )
+        "packages": output("apt-mark", "showmanual").split(),
+    }
+
+
+def main() -> None:
+    """Look and tell."""
+    module = AnsibleModule({}, supports_check_mode=True)
+    try:
+        module.exit_json(changed=False, **survey())
+    except SurveyError as error:
+        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,21 @@ import hashlib
 import json
 import os
 import pwd
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from ansible.module_utils.testing import patch_module_args
 
+from library import host_survey
 from library.host_survey import (
     forwarding,
     human_uids,
     keys,
     listeners,
     loads_other_rules,
+    output,
     published_by_iptables,
     published_by_nft,
 )
@@ -134,6 +138,34 @@ def refused(
         entry["accept"]
         for entry in FILTERS["adoption_refusals"](cat, "web1", found, rules, purged or [], contact_port=contact)
     ]
+
+
+def failure(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the sentence with which the module fails."""
+    with patch_module_args({}), pytest.raises(SystemExit):
+        host_survey.main()
+    result = json.loads(capsys.readouterr().out)
+    assert result["failed"]
+    return str(result["msg"])
+
+
+def test_what_a_command_prints_is_taken_as_it_is() -> None:
+    assert output("printf", r"caf\351 \200 ok\n") == "caf\ufffd \ufffd ok\n"
+    assert output("no-such-command-of-holdfast") == ""
+
+
+def test_a_command_without_an_answer_is_not_taken_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The module fails, and names the command and what to do."""
+
+    def hang(argv: list[str], **_: Any) -> None:
+        raise subprocess.TimeoutExpired(argv, 60)
+
+    monkeypatch.setattr("subprocess.run", hang)
+    said = failure(capsys)
+    assert "/usr/sbin/sshd -T gave no answer on this host for 60 s" in said
+    assert "See there what it waits for, and run again" in said
 
 
 def test_clients_and_loopback_are_no_listeners_of_the_survey() -> None:
@@ -564,6 +596,32 @@ def test_a_key_with_options_makes_nobody_an_admin() -> None:
     rules = FILTERS["firewall_rules"](cat, "old")
     asked = {entry["accept"] for entry in FILTERS["adoption_refusals"](cat, "old", found, rules, contact_port=22)}
     assert asked == {f"key {fingerprint(ed25519(number).split()[1])}" for number in (2, 3, 4, 5)}
+
+
+def cut(public: str, left: int) -> str:
+    """Return a key of which no more than so many bytes are left."""
+    kind, blob = public.split()
+    return f"{kind} {base64.b64encode(base64.b64decode(blob)[:left]).decode()}"
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        *(cut(rsa(4096), left) for left in (2, 4, 9, 11, 15, 18, 21, 500, 534)),
+        cut(ed25519(2), 40),
+        rsa(2048),
+        "ssh-rsa AAAA",
+        "ssh-rsa AAAAA",
+        "ssh-dss AAAAB3NzaC1kc3M=",
+    ],
+)
+def test_a_weak_key_or_what_is_left_of_one_is_left_out(public: str) -> None:
+    """A line that was cut short ends no draft, and makes none that preflight refuses."""
+    entry = {**key(ed25519(9), "root"), "type": public.split(maxsplit=1)[0], "public": public}
+    files, notes = drafted(survey(keys=[entry, key(ed25519(1), "root", "ann@laptop"), key(rsa(4096), "root")]))
+    checked(files)
+    assert [len(person["keys"]) for person in files["group_vars/all/people.yml"]["people"]] == [1, 1]
+    assert [note.partition(" is ")[2] for note in notes] == ["too weak, or cut short, and left out"]
 
 
 def test_a_key_of_a_program_s_account_makes_nobody_a_person() -> None:
