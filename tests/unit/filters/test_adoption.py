@@ -149,6 +149,16 @@ def failure(capsys: pytest.CaptureFixture[str]) -> str:
     return str(result["msg"])
 
 
+def test_who_is_not_root_is_told_to_become_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others would see less, and nobody would know."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    said = failure(capsys)
+    assert "root alone sees" in said
+    assert "with -b, and -K where sudo asks for a password" in said
+
+
 def test_what_a_command_prints_is_taken_as_it_is() -> None:
     assert output("printf", r"caf\351 \200 ok\n") == "caf\ufffd \ufffd ok\n"
     assert output("no-such-command-of-holdfast") == ""
@@ -162,6 +172,7 @@ def test_a_command_without_an_answer_is_not_taken_for_nothing(
     def hang(argv: list[str], **_: Any) -> None:
         raise subprocess.TimeoutExpired(argv, 60)
 
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("subprocess.run", hang)
     said = failure(capsys)
     assert "/usr/sbin/sshd -T gave no answer on this host for 60 s" in said
