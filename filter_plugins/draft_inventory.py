@@ -183,6 +183,19 @@ def host_of(survey: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def tunnel_note(survey: Mapping[str, Any]) -> str:
+    """Return what the drafted `forwards` takes from WireGuard, as adoption_refusals asks for it; empty if nothing."""
+    if survey["wireguard"] and survey["docker"]:
+        return (
+            "Docker and WireGuard are both there, and host.forwards takes one value: with docker nothing is passed on "
+            f"that comes in over WireGuard ({', '.join(survey['tunnels'])}), but to declared ports of Docker"
+        )
+    others = ", ".join(card for card in survey["tunnels"] if not card.startswith("wg"))
+    if others:
+        return f"with host.forwards: wireguard nothing is passed on that comes in over {others}: rename it to wg…"
+    return ""
+
+
 def named(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the surveys by a name for each host, its own one where that is free; each with its address."""
     surveys: dict[str, dict[str, Any]] = {}
@@ -223,6 +236,7 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
     }
     for name, survey in sorted(surveys.items()):
         host = host_of(survey)
+        notes += [f"{name}: {note}"] if (note := tunnel_note(survey)) else []
         files[f"host_vars/{name}.yml"] = text({"host": host}, "Drafted from the running host.")
     return {"files": files, "notes": notes}
 

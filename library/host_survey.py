@@ -61,6 +61,7 @@ networks:
   returned: always
 docker: {description: Whether Docker is installed., type: bool, returned: always}
 wireguard: {description: Whether a WireGuard interface is up., type: bool, returned: always}
+tunnels: {description: Names of WireGuard's network cards., type: list, elements: str, returned: always}
 forwarding:
   description: >-
     Whether the kernel passes packets on between network cards. Only where two besides loopback are up, as a container
@@ -244,6 +245,12 @@ def forwarding(root: str = "/proc/sys/net", cards: str = "/sys/class/net") -> bo
     return any(read(path).strip() == "1" for path in glob.glob(f"{root}/ipv[46]/conf/*/forwarding"))
 
 
+def wireguard_cards(cards: str = "/sys/class/net") -> list[str]:
+    """Return the names of WireGuard's network cards."""
+    paths = sorted(glob.glob(f"{cards}/*/uevent"))
+    return [path.split("/")[-2] for path in paths if "DEVTYPE=wireguard" in read(path)]
+
+
 def loads_other_rules(enabled: str, conffiles: str, path: str = "/etc/nftables.conf") -> bool:
     """Tell whether nftables.service loads rules at boot that somebody wrote.
 
@@ -380,6 +387,7 @@ def survey() -> dict[str, object]:
     accounts = pwd.getpwall()
     humans = human_uids(read("/etc/login.defs"))
     passwords = usable_passwords()
+    tunnels = wireguard_cards()
     return {
         "hostname": os.uname().nodename,
         "listeners": listeners(output("ss", "-Hltunp")),
@@ -404,7 +412,8 @@ def survey() -> dict[str, object]:
         "ssh_ports": ports,
         "networks": networks(),
         "docker": os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
-        "wireguard": any("DEVTYPE=wireguard" in read(path) for path in glob.glob("/sys/class/net/*/uevent")),
+        "wireguard": bool(tunnels),
+        "tunnels": tunnels,
         "forwarding": forwarding(),
         "nftables": loads_other_rules(
             output("systemctl", "is-enabled", "nftables.service"),

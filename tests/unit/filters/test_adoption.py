@@ -24,8 +24,9 @@ from library.host_survey import (
     output,
     published_by_iptables,
     published_by_nft,
+    wireguard_cards,
 )
-from tests.unit.filters.support import FILTERS, SCHEMA, TODAY, ed25519, good, rsa
+from tests.unit.filters.support import FILTERS, ROOT, SCHEMA, TODAY, ed25519, good, rsa
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +111,7 @@ def survey(**changes: Any) -> dict[str, Any]:
         "networks": [],
         "docker": False,
         "wireguard": False,
+        "tunnels": [],
         "published": [],
         "strangers": ["root", "sshd"],
         "forwarding": False,
@@ -251,6 +253,13 @@ def test_a_host_with_one_card_passes_nothing_on(tmp_path: Path) -> None:
     assert forwarding(str(tmp_path), str(cards))
 
 
+def test_the_cards_of_wireguard_are_told_by_their_kind(tmp_path: Path) -> None:
+    for name, text in (("wg0", "DEVTYPE=wireguard\n"), ("vpn0", "DEVTYPE=wireguard\n"), ("wg-eth", "INTERFACE=x\n")):
+        show_card(tmp_path, name)
+        (tmp_path / name / "uevent").write_text(text)
+    assert wireguard_cards(str(tmp_path)) == ["vpn0", "wg0"]
+
+
 def test_rules_are_somebody_s_where_the_file_is_not_the_package_s(tmp_path: Path) -> None:
     path = tmp_path / "nftables.conf"
     packaged = f"\n {path} {hashlib.md5(b'flush ruleset', usedforsecurity=False).hexdigest()}"
@@ -342,6 +351,31 @@ def test_packets_and_rules_of_others_are_asked_for() -> None:
     assert refused(found, wanted[:1]) == wanted[1:]
     assert refused(found, wanted) == []
     assert refused(found, forwards="router") == ["nftables.conf"]
+
+
+def test_packets_of_wireguard_are_asked_for_where_they_would_end() -> None:
+    """Docker forces its own value on the host, and the value for WireGuard goes by the names of cards."""
+    assert 'iifname "wg*" accept' in (ROOT / "roles/firewall/templates/firewall.nft.j2").read_text()
+    found = survey(forwarding=True, wireguard=True, tunnels=["vpn0", "wg0"])
+    for forwards in ("none", "docker", "wireguard"):
+        assert refused(found, forwards=forwards) == ["forwarding"]
+        assert refused(found, ["forwarding"], forwards=forwards) == []
+    assert refused({**found, "tunnels": ["wg0", "wg-office"]}, forwards="wireguard") == []
+    assert refused({**found, "forwarding": False}, forwards="docker") == [], "the kernel passes nothing on"
+    assert refused({**found, "forwarding": False}, forwards="wireguard") == []
+    assert refused(survey(forwarding=True), forwards="docker") == [], "Docker's own packets"
+
+    def said(forwards: str) -> str:
+        raw = good()
+        raw["hosts"]["web1"]["forwards"] = forwards
+        cat = FILTERS["catalogue"](raw, SCHEMA)
+        (entry,) = FILTERS["adoption_refusals"](cat, "web1", found, [], contact_port=22)
+        return str(entry["what"])
+
+    assert "nothing more that comes in over WireGuard (vpn0, wg0)" in said("docker")
+    assert "nothing more that comes in over WireGuard's vpn0, as" in said("wireguard")
+    for forwards in ("docker", "wireguard"):
+        assert "write forwarding to host.accept" in said(forwards)
 
 
 def test_an_account_of_a_program_and_keys_of_the_system_s_accounts_are_asked_for() -> None:
@@ -568,6 +602,21 @@ def test_what_nothing_opens_is_not_drafted_but_asked_for() -> None:
     rules = FILTERS["firewall_rules"](cat, "old")
     asked = FILTERS["adoption_refusals"](cat, "old", found, rules, contact_port=22)
     assert [entry["accept"] for entry in asked] == ["port 8080/tcp"]
+
+
+def test_a_draft_tells_of_a_tunnel_that_its_host_does_not_pass_on() -> None:
+    docker = survey(docker=True, wireguard=True, tunnels=["wg0"])
+    renamed = survey(wireguard=True, tunnels=["vpn0", "wg0"])
+    for found, forwards, said in (
+        (docker, "docker", ["Docker and WireGuard are both there", "comes in over WireGuard (wg0)"]),
+        (renamed, "wireguard", ["nothing is passed on that comes in over vpn0: rename it"]),
+        (survey(docker=True), "docker", []),
+        (survey(wireguard=True, tunnels=["wg0"]), "wireguard", []),
+    ):
+        files, notes = drafted({**found, "keys": [key(ed25519(1), "root", "ann@laptop")]})
+        assert files["host_vars/old.yml"]["host"]["forwards"] == forwards
+        assert len(notes) == bool(said)
+        assert all(notes[0].startswith("old: ") and part in notes[0] for part in said)
 
 
 def test_the_draft_knows_the_names_that_preflight_refuses() -> None:
