@@ -21,7 +21,7 @@ RSA_BITS, RSA_FIELDS = 3072, 3
 DAYS = 90
 # Characters of a found text that a note shows.
 SHOWN = 80
-# As preflight's name_mistakes and service_mistakes refuse them for a person or a service; filters cannot share them.
+# As preflight's name_mistakes refuses them for a person, and service_mistakes for a service; filters cannot share them.
 NAMES = """
     adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
     docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
