@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+# Names that the system or holdfast uses itself, as name_mistakes has them.
+NAMES = """
+    adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
+    docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
+    initramfs input irc kmem kvm list lock log lp mail man messagebus modprobe mount netns network news nftables
+    nobody nogroup none operator plugdev polkitd proxy quotaon render root run sasl screen serial sgx shadow shm src
+    ssh sshd staff sudo sync sys systemd systemd-coredump systemd-network systemd-resolve systemd-timesync tape
+    tmpfs tty udev user users utmp uucp uuidd video voice www-data
+"""
+TAKEN = frozenset(NAMES.split())
+
 
 def finding(level: str, entry: str, key: str, value: Any, fix: str) -> dict[str, str]:
     """Return one finding in the form that all *_mistakes filters share."""
@@ -22,6 +33,11 @@ def may(person: Mapping[str, Any], kind: str, host: str) -> bool:
 def able(person: Mapping[str, Any], today: str) -> bool:
     """Tell whether `person` can log in: not ended (an end that is missing is told elsewhere), with a key."""
     return (not person["until"] or person["until"] >= today) and bool(person["keys"])
+
+
+def is_taken(name: str) -> bool:
+    """Tell whether an account of that name is the system's, or would have the rights of one of its groups."""
+    return name in TAKEN or name.startswith(("systemd-", "holdfast"))
 
 
 def host_mistakes(cat: Any, host: str, today: str) -> Iterator[dict[str, str]]:
@@ -59,7 +75,7 @@ def host_mistakes(cat: Any, host: str, today: str) -> Iterator[dict[str, str]]:
             "none",
             "legal but weak: when SSH is lost, only the provider's rescue system is left",
         )
-    elif console in {"root", *cat["policy"]["access"]["keep_accounts"]}:
+    elif is_taken(console) or console in cat["policy"]["access"]["keep_accounts"]:
         yield finding(
             "mistake",
             entry,

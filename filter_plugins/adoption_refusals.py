@@ -51,6 +51,30 @@ def closed_ports(
     return found
 
 
+def cut_packets(survey: Mapping[str, Any], forwards: str) -> str:
+    """Return what is said of packets that the kernel passes on now and would not any more; empty where there are none.
+
+    forwards: host.forwards. With wireguard the firewall knows its cards by their names, and with docker none of them.
+    """
+    if not survey["forwarding"]:
+        return ""
+    if forwards == "none":
+        return "would pass on no packet between network cards, which the kernel does now (host.forwards)"
+    accept = "write forwarding to host.accept where that may end"
+    if forwards == "docker" and survey["wireguard"]:
+        return (
+            f"would pass on nothing more that comes in over WireGuard ({', '.join(survey['tunnels'])}), but to "
+            f"declared ports of Docker, as host.forwards is docker: {accept}"
+        )
+    others = ", ".join(card for card in survey["tunnels"] if not card.startswith("wg"))
+    if forwards == "wireguard" and others:
+        return (
+            f"would pass on nothing more that comes in over WireGuard's {others}, as host.forwards: wireguard is for "
+            f"cards named wg…: rename it, or {accept}"
+        )
+    return ""
+
+
 def cut_off(cat: Any, host: str, survey: Mapping[str, Any]) -> dict[str, str]:
     """Return what is said of connections and rules that would end, by the entry that allows it."""
     found: dict[str, str] = {}
@@ -62,8 +86,8 @@ def cut_off(cat: Any, host: str, survey: Mapping[str, Any]) -> dict[str, str]:
             found[f"egress {name}"] = (
                 f"would refuse the connections that the account {name} opens, as the service {name} declares no egress"
             )
-    if survey["forwarding"] and cat["hosts"][host]["forwards"] == "none":
-        found["forwarding"] = "would pass on no packet between network cards, which the kernel does now (host.forwards)"
+    if packets := cut_packets(survey, cat["hosts"][host]["forwards"]):
+        found["forwarding"] = packets
     if survey["nftables"]:
         found["nftables.conf"] = "would mask nftables.service, which loads the rules of /etc/nftables.conf at each boot"
     return found

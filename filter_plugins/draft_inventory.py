@@ -7,7 +7,6 @@ import datetime
 import ipaddress
 import json
 import re
-import struct
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,11 @@ if TYPE_CHECKING:
 
 # As preflight's key_mistakes refuses them: too weak for a key that opens a host.
 WEAK = {"ssh-dss"}
-RSA_BITS = 3072
+RSA_BITS, RSA_FIELDS = 3072, 3
 DAYS = 90
-# As preflight's name_mistakes and service_mistakes refuse them for a person or a service; filters cannot share them.
+# Characters of a found text that a note shows.
+SHOWN = 80
+# As preflight's name_mistakes refuses them for a person, and service_mistakes for a service; filters cannot share them.
 NAMES = """
     adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
     docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
@@ -45,24 +46,48 @@ def is_free(name: str) -> bool:
     return bool(ACCOUNT.fullmatch(name)) and name not in TAKEN and not name.startswith(("systemd-", "holdfast"))
 
 
+def fields_of(blob: bytes) -> list[bytes]:
+    """Return the length-prefixed fields of an SSH key. Raises ValueError when the lengths do not add up."""
+    fields = []
+    while blob:
+        size = int.from_bytes(blob[:4], "big")
+        if len(blob) < 4 + size:
+            raise ValueError("the key is cut short")
+        fields.append(blob[4 : 4 + size])
+        blob = blob[4 + size :]
+    return fields
+
+
 def too_weak(key: Mapping[str, str]) -> bool:
-    """Tell whether a key is DSA, or RSA under 3072 bits (RFC 4253, section 6.6: type, exponent, modulus)."""
-    if key["type"] in WEAK:
+    """Tell whether a key is DSA, cut short, or RSA under 3072 bits (RFC 4253, section 6.6: type, exponent, modulus)."""
+    try:
+        fields = fields_of(base64.b64decode(key["public"].split()[1]))
+    except (IndexError, ValueError):
         return True
     if key["type"] != "ssh-rsa":
-        return False
-    data, fields = base64.b64decode(key["public"].split()[1]), []
-    while data:
-        length = struct.unpack(">I", data[:4])[0]
-        fields.append(data[4 : 4 + length])
-        data = data[4 + length :]
-    return int.from_bytes(fields[2]).bit_length() < RSA_BITS
+        return key["type"] in WEAK
+    return len(fields) != RSA_FIELDS or int.from_bytes(fields[2], "big").bit_length() < RSA_BITS
+
+
+def shown(text: str) -> str:
+    """Return a text of the host's for a note: shortened, and with nothing that moves a terminal's cursor."""
+    text = "".join(char if char.isprintable() else " " for char in text)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def left_out(key: Mapping[str, str], account: Mapping[str, Any] | None) -> str:
-    """Return why nobody is drafted with a key that was found for `account`, None where that is the system's."""
+    """Return why nobody is drafted with a key that was found for `account`, None where that is the system's.
+
+    Options in front of a key take something away or make it another's: one command, some addresses, an authority that
+    signs keys. None of them is harmless enough to be dropped: a draft would give the holder a whole account.
+    """
     if too_weak(key):
-        return "is too weak and left out"
+        return "is too weak, or cut short, and left out"
+    if key["options"]:
+        return (
+            f"({shown(key['comment']) or 'no comment'}) has options in front of it, {shown(key['options'])}, and is "
+            "left out: people of the draft have whole accounts. Declare whoever uses it with the rights that they need"
+        )
     if account is None or account["shell"].endswith(NO_SHELLS):
         return "opens an account of a program, which nobody can be declared as, and is left out: declare who holds it"
     return ""
@@ -158,6 +183,19 @@ def host_of(survey: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def tunnel_note(survey: Mapping[str, Any]) -> str:
+    """Return what the drafted `forwards` takes from WireGuard, as adoption_refusals asks for it; empty if nothing."""
+    if survey["wireguard"] and survey["docker"]:
+        return (
+            "Docker and WireGuard are both there, and host.forwards takes one value: with docker nothing is passed on "
+            f"that comes in over WireGuard ({', '.join(survey['tunnels'])}), but to declared ports of Docker"
+        )
+    others = ", ".join(card for card in survey["tunnels"] if not card.startswith("wg"))
+    if others:
+        return f"with host.forwards: wireguard nothing is passed on that comes in over {others}: rename it to wg…"
+    return ""
+
+
 def named(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the surveys by a name for each host, its own one where that is free; each with its address."""
     surveys: dict[str, dict[str, Any]] = {}
@@ -172,7 +210,7 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
 
     found: result of the module host_survey by the address at which the host is reached. verifier: who has verified the
     found keys in person. today: 'YYYY-MM-DD', UTC. Everybody's access ends 90 days after it, so that the draft is read
-    again. Keys that are too weak, or open accounts of programs, are left out and noted.
+    again. Keys that are too weak, have options in front of them, or open accounts of programs, are left out and noted.
     """
     # Plain texts: Ansible's carry marks of where they come from, which YAML has no form for.
     found, verifier, today = json.loads(json.dumps([found, verifier, today]))
@@ -198,6 +236,7 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
     }
     for name, survey in sorted(surveys.items()):
         host = host_of(survey)
+        notes += [f"{name}: {note}"] if (note := tunnel_note(survey)) else []
         files[f"host_vars/{name}.yml"] = text({"host": host}, "Drafted from the running host.")
     return {"files": files, "notes": notes}
 

@@ -8,49 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-# Accounts and groups that Debian or holdfast makes itself.
-RESERVED = frozenset(
-    [
-        "root",
-        "daemon",
-        "bin",
-        "sys",
-        "sync",
-        "games",
-        "man",
-        "lp",
-        "mail",
-        "news",
-        "uucp",
-        "proxy",
-        "www-data",
-        "backup",
-        "list",
-        "irc",
-        "gnats",
-        "nobody",
-        "nogroup",
-        "sshd",
-        "messagebus",
-        "systemd-network",
-        "systemd-resolve",
-        "systemd-timesync",
-        "systemd-coredump",
-        "adm",
-        "tty",
-        "disk",
-        "sudo",
-        "shadow",
-        "staff",
-        "users",
-        "holdfast-ssh",
-        "holdfast-admin",
-        "holdfast-nopasswd",
-        "none",
-        "any",
-        "all",
-    ]
-)
+# Accounts and groups that Debian or holdfast makes itself, and folders in /run and templates of units: a person of such
+# a name might have the rights that it stands for. admin_mistakes, service_mistakes and draft_inventory have the same.
+NAMES = """
+    adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
+    docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
+    initramfs input irc kmem kvm list lock log lp mail man messagebus modprobe mount netns network news nftables
+    nobody nogroup none operator plugdev polkitd proxy quotaon render root run sasl screen serial sgx shadow shm src
+    ssh sshd staff sudo sync sys systemd systemd-coredump systemd-network systemd-resolve systemd-timesync tape
+    tmpfs tty udev user users utmp uucp uuidd video voice www-data
+"""
+TAKEN = frozenset(NAMES.split())
 
 
 def mistake(entry: str, key: str, value: str, fix: str) -> dict[str, str]:
@@ -120,7 +88,8 @@ def person_mistakes(
 ) -> Iterator[dict[str, str]]:
     """Yield the mistakes in the names that one person's entry uses."""
     entry = f"person {person.get('name')}"
-    if isinstance(name := person.get("name"), str) and name in RESERVED:
+    name = person.get("name")
+    if isinstance(name, str) and (name in TAKEN or name.startswith(("systemd-", "holdfast"))):
         yield mistake(entry, "name", name, "choose another: the system or holdfast uses this name itself")
     yield from twice(entry, "keys", named(items(person.get("keys"))), "give each key its own name")
     if isinstance(owner := person.get("owner"), str):

@@ -15,13 +15,15 @@ DIRECTIVES = """
     RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID SystemCallArchitectures
     SystemCallErrorNumber SystemCallFilter TasksMax UMask
 """
-# Debian's own accounts and groups, and folders in /run and templates of units whose names are taken.
+# Debian's own accounts and groups, and folders in /run and templates of units whose names are taken; as name_mistakes
+# has them.
 NAMES = """
-    adm audio backup bin cdrom credentials crontab cron daemon dbus dialout dip disk docker fax floppy fsck games gnats
-    initctl initramfs input irc kmem kvm list lock log lp mail man messagebus mount netns network news nobody nogroup
-    none operator plugdev polkitd proxy render root run sasl screen sgx shadow shm src sshd staff sudo sync sys systemd
-    tape tmpfs tty udev user users utmp uucp uuidd video voice www-data
-    container console serial getty modprobe quotaon ifup dpkg apt ssh nftables
+    adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
+    docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
+    initramfs input irc kmem kvm list lock log lp mail man messagebus modprobe mount netns network news nftables
+    nobody nogroup none operator plugdev polkitd proxy quotaon render root run sasl screen serial sgx shadow shm src
+    ssh sshd staff sudo sync sys systemd systemd-coredump systemd-network systemd-resolve systemd-timesync tape
+    tmpfs tty udev user users utmp uucp uuidd video voice www-data
 """
 # What holdfast or systemd sets: a value of `env` would win over it, and the firewall would know another.
 VARIABLES = {

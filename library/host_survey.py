@@ -9,6 +9,7 @@ short_description: See what runs on a host and who may enter it; changes nothing
 description:
   - What the host is like before it is managed - who listens, whose keys open it, who may use sudo, what was installed.
   - No password, password hash, private key or content of a file is read out.
+  - It refuses to run as anybody but root, who would see less without a word of it.
 author: [holdfast]
 options: {}
 """
@@ -39,7 +40,8 @@ published:
 keys:
   description: >-
     Public keys that sshd would accept for any account, also one of the system, as C(account), C(file), C(type),
-    C(public) (C(type base64)), C(fingerprint) and C(comment). A file that several accounts share is read for the first.
+    C(public) (C(type base64)), C(fingerprint), C(comment), and C(options), which stand in front of the key and may
+    leave it one command alone. A file that several accounts share is read for the first.
   type: list
   elements: dict
   returned: always
@@ -59,6 +61,7 @@ networks:
   returned: always
 docker: {description: Whether Docker is installed., type: bool, returned: always}
 wireguard: {description: Whether a WireGuard interface is up., type: bool, returned: always}
+tunnels: {description: Names of WireGuard's network cards., type: list, elements: str, returned: always}
 forwarding:
   description: >-
     Whether the kernel passes packets on between network cards. Only where two besides loopback are up, as a container
@@ -81,6 +84,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import stat
 import subprocess
 
@@ -88,25 +92,41 @@ from ansible.module_utils.basic import AnsibleModule
 
 # Ports of clients that open a socket to hear their own answers: DHCP (IPv4, IPv6), mDNS and LLMNR on the local link.
 CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
-KEY = re.compile(r"(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s+(.*))?$")
+KEY = re.compile(r"((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+)[ \t]+([A-Za-z0-9+/]+=*)(?:[ \t]+(.*))?$")
 ADMIN_GROUPS = ("sudo", "admin", "wheel")
 # A rule of iptables-save that passes packets from elsewhere on.
 DNAT = re.compile(r"(?m)^-A (?!OUTPUT )\S+ (.* )?-j DNAT( .*)?$")
 PROTOCOLS = {"tcp": ("tcp",), "udp": ("udp",), "th": ("tcp", "udp")}
+PATIENCE = 60  # seconds that a command has to answer
+
+
+class SurveyError(Exception):
+    """The host cannot be looked at as a whole; the text is for the user."""
 
 
 def output(*argv: str) -> str:
-    """Return what a command prints; nothing where it is not installed or fails."""
+    """Return what a command prints; nothing where it is not installed or fails.
+
+    :raises SurveyError: it gave no answer, of which nobody can say that nothing is there.
+    """
     try:
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout
+        done = subprocess.run(
+            argv, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=PATIENCE
+        )
     except OSError:
         return ""
+    except subprocess.TimeoutExpired as error:
+        raise SurveyError(
+            f"nothing was changed: {shlex.join(argv)} gave no answer on this host for {PATIENCE} s, and without it "
+            "the host would look as if nothing were there. See there what it waits for, and run again"
+        ) from error
+    return done.stdout
 
 
 def read(path: str) -> str:
-    """Return a file's text; nothing where it cannot be read."""
+    """Return a file's text as it is, with the ends of its lines; nothing where it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
             return handle.read()
     except OSError:
         return ""
@@ -225,6 +245,12 @@ def forwarding(root: str = "/proc/sys/net", cards: str = "/sys/class/net") -> bo
     return any(read(path).strip() == "1" for path in glob.glob(f"{root}/ipv[46]/conf/*/forwarding"))
 
 
+def wireguard_cards(cards: str = "/sys/class/net") -> list[str]:
+    """Return the names of WireGuard's network cards."""
+    paths = sorted(glob.glob(f"{cards}/*/uevent"))
+    return [path.split("/")[-2] for path in paths if "DEVTYPE=wireguard" in read(path)]
+
+
 def loads_other_rules(enabled: str, conffiles: str, path: str = "/etc/nftables.conf") -> bool:
     """Tell whether nftables.service loads rules at boot that somebody wrote.
 
@@ -259,13 +285,40 @@ def key_files(
     return list(found.values())
 
 
+def end_of_options(line: str) -> int:
+    """Return where the options in front of a key end, as sshd reads them: at the first space outside of quotes."""
+    at, quoted = 0, False
+    while at < len(line) and (quoted or line[at] not in " \t"):
+        if line.startswith('\\"', at):  # a quote that opens and closes nothing
+            at += 1
+        elif line[at] == '"':
+            quoted = not quoted
+        at += 1
+    return at
+
+
+def key_of(line: str) -> tuple[str, re.Match[str] | None]:
+    """Return the options in front of a line's key, often none, and the key: None where sshd sees none.
+
+    What looks like a key within the options, as in a command, is no key.
+    """
+    line = line.strip(" \t\r")
+    if line.startswith("#"):
+        return "", None
+    if match := KEY.match(line):
+        return "", match
+    options = line[: end_of_options(line)]
+    return options, KEY.match(line[len(options) :].lstrip(" \t"))
+
+
 def keys(accounts: list[pwd.struct_passwd], patterns: list[str], *, strict: bool) -> list[dict[str, str]]:
     """Return every public key that lies where sshd would look for it."""
     found = []
     for account, path in key_files(accounts, patterns, strict=strict):
-        for line in read(path).splitlines():
-            match = None if line.lstrip().startswith("#") else KEY.search(line.strip())
-            if not match:
+        # Not splitlines(): sshd knows one end of a line, and what others take for one may stand within an option.
+        for line in read(path).split("\n"):
+            options, match = key_of(line)
+            if match is None:
                 continue
             try:
                 digest = hashlib.sha256(base64.b64decode(match[2], validate=True)).digest()
@@ -279,6 +332,7 @@ def keys(accounts: list[pwd.struct_passwd], patterns: list[str], *, strict: bool
                     "public": f"{match[1]} {match[2]}",
                     "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
                     "comment": (match[3] or "").strip(),
+                    "options": options,
                 }
             )
     return found
@@ -324,9 +378,8 @@ def networks() -> list[dict[str, object]]:
     return found
 
 
-def main() -> None:
-    """Look and tell."""
-    module = AnsibleModule({}, supports_check_mode=True)
+def survey() -> dict[str, object]:
+    """Return all that is seen of the host."""
     effective = output("/usr/sbin/sshd", "-T")
     ports = sorted({int(word) for word in re.findall(r"(?m)^port (\d+)$", effective)}) or [22]
     patterns = re.search(r"(?m)^authorizedkeysfile (.+)$", effective)
@@ -334,17 +387,17 @@ def main() -> None:
     accounts = pwd.getpwall()
     humans = human_uids(read("/etc/login.defs"))
     passwords = usable_passwords()
-    module.exit_json(
-        changed=False,
-        hostname=os.uname().nodename,
-        listeners=listeners(output("ss", "-Hltunp")),
-        published=published(),
-        keys=keys(
+    tunnels = wireguard_cards()
+    return {
+        "hostname": os.uname().nodename,
+        "listeners": listeners(output("ss", "-Hltunp")),
+        "published": published(),
+        "keys": keys(
             accounts,
             (patterns[1] if patterns else ".ssh/authorized_keys").split(),
             strict=not re.search(r"(?m)^strictmodes no$", effective),
         ),
-        accounts=[
+        "accounts": [
             {
                 "name": account.pw_name,
                 "uid": account.pw_uid,
@@ -355,18 +408,33 @@ def main() -> None:
             for account in accounts
             if account.pw_uid == 0 or account.pw_uid in humans
         ],
-        strangers=[account.pw_name for account in accounts if account.pw_gecos != "holdfast-service"],
-        ssh_ports=ports,
-        networks=networks(),
-        docker=os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
-        wireguard=any("DEVTYPE=wireguard" in read(path) for path in glob.glob("/sys/class/net/*/uevent")),
-        forwarding=forwarding(),
-        nftables=loads_other_rules(
+        "strangers": [account.pw_name for account in accounts if account.pw_gecos != "holdfast-service"],
+        "ssh_ports": ports,
+        "networks": networks(),
+        "docker": os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
+        "wireguard": bool(tunnels),
+        "tunnels": tunnels,
+        "forwarding": forwarding(),
+        "nftables": loads_other_rules(
             output("systemctl", "is-enabled", "nftables.service"),
             output("dpkg-query", "--show", "--showformat=${Conffiles}", "nftables"),
         ),
-        packages=output("apt-mark", "showmanual").split(),
-    )
+        "packages": output("apt-mark", "showmanual").split(),
+    }
+
+
+def main() -> None:
+    """Look and tell."""
+    module = AnsibleModule({}, supports_check_mode=True)
+    if os.geteuid() != 0:  # others see less, and nothing tells that it is less
+        module.fail_json(
+            msg="nothing was read or changed: root alone sees all that listens and every key that opens the host. "
+            "Become root with -b, and -K where sudo asks for a password, or log in as root"
+        )
+    try:
+        module.exit_json(changed=False, **survey())
+    except SurveyError as error:
+        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

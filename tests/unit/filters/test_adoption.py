@@ -7,20 +7,26 @@ import hashlib
 import json
 import os
 import pwd
+import subprocess
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
+from ansible.module_utils.testing import patch_module_args
 
+from library import host_survey
 from library.host_survey import (
     forwarding,
     human_uids,
     keys,
     listeners,
     loads_other_rules,
+    output,
     published_by_iptables,
     published_by_nft,
+    wireguard_cards,
 )
-from tests.unit.filters.support import FILTERS, SCHEMA, TODAY, ed25519, good, rsa
+from tests.unit.filters.support import FILTERS, ROOT, SCHEMA, TODAY, ed25519, good, rsa
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +76,7 @@ def fingerprint(blob: str) -> str:
     return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
-def key(public: str, account: str, comment: str = "") -> dict[str, str]:
+def key(public: str, account: str, comment: str = "", options: str = "") -> dict[str, str]:
     """Return a key as the survey finds it."""
     kind, blob = public.split()
     return {
@@ -80,6 +86,7 @@ def key(public: str, account: str, comment: str = "") -> dict[str, str]:
         "public": public,
         "fingerprint": fingerprint(blob),
         "comment": comment,
+        "options": options,
     }
 
 
@@ -104,6 +111,7 @@ def survey(**changes: Any) -> dict[str, Any]:
         "networks": [],
         "docker": False,
         "wireguard": False,
+        "tunnels": [],
         "published": [],
         "strangers": ["root", "sshd"],
         "forwarding": False,
@@ -132,6 +140,45 @@ def refused(
         entry["accept"]
         for entry in FILTERS["adoption_refusals"](cat, "web1", found, rules, purged or [], contact_port=contact)
     ]
+
+
+def failure(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the sentence with which the module fails."""
+    with patch_module_args({}), pytest.raises(SystemExit):
+        host_survey.main()
+    result = json.loads(capsys.readouterr().out)
+    assert result["failed"]
+    return str(result["msg"])
+
+
+def test_who_is_not_root_is_told_to_become_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others would see less, and nobody would know."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    said = failure(capsys)
+    assert "root alone sees" in said
+    assert "with -b, and -K where sudo asks for a password" in said
+
+
+def test_what_a_command_prints_is_taken_as_it_is() -> None:
+    assert output("printf", r"caf\351 \200 ok\n") == "caf\ufffd \ufffd ok\n"
+    assert output("no-such-command-of-holdfast") == ""
+
+
+def test_a_command_without_an_answer_is_not_taken_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The module fails, and names the command and what to do."""
+
+    def hang(argv: list[str], **_: Any) -> None:
+        raise subprocess.TimeoutExpired(argv, 60)
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("subprocess.run", hang)
+    said = failure(capsys)
+    assert "/usr/sbin/sshd -T gave no answer on this host for 60 s" in said
+    assert "See there what it waits for, and run again" in said
 
 
 def test_clients_and_loopback_are_no_listeners_of_the_survey() -> None:
@@ -204,6 +251,13 @@ def test_a_host_with_one_card_passes_nothing_on(tmp_path: Path) -> None:
     assert not forwarding(str(tmp_path), str(cards))
     show_card(cards, "sit0")
     assert forwarding(str(tmp_path), str(cards))
+
+
+def test_the_cards_of_wireguard_are_told_by_their_kind(tmp_path: Path) -> None:
+    for name, text in (("wg0", "DEVTYPE=wireguard\n"), ("vpn0", "DEVTYPE=wireguard\n"), ("wg-eth", "INTERFACE=x\n")):
+        show_card(tmp_path, name)
+        (tmp_path / name / "uevent").write_text(text)
+    assert wireguard_cards(str(tmp_path)) == ["vpn0", "wg0"]
 
 
 def test_rules_are_somebody_s_where_the_file_is_not_the_package_s(tmp_path: Path) -> None:
@@ -299,6 +353,31 @@ def test_packets_and_rules_of_others_are_asked_for() -> None:
     assert refused(found, forwards="router") == ["nftables.conf"]
 
 
+def test_packets_of_wireguard_are_asked_for_where_they_would_end() -> None:
+    """Docker forces its own value on the host, and the value for WireGuard goes by the names of cards."""
+    assert 'iifname "wg*" accept' in (ROOT / "roles/firewall/templates/firewall.nft.j2").read_text()
+    found = survey(forwarding=True, wireguard=True, tunnels=["vpn0", "wg0"])
+    for forwards in ("none", "docker", "wireguard"):
+        assert refused(found, forwards=forwards) == ["forwarding"]
+        assert refused(found, ["forwarding"], forwards=forwards) == []
+    assert refused({**found, "tunnels": ["wg0", "wg-office"]}, forwards="wireguard") == []
+    assert refused({**found, "forwarding": False}, forwards="docker") == [], "the kernel passes nothing on"
+    assert refused({**found, "forwarding": False}, forwards="wireguard") == []
+    assert refused(survey(forwarding=True), forwards="docker") == [], "Docker's own packets"
+
+    def said(forwards: str) -> str:
+        raw = good()
+        raw["hosts"]["web1"]["forwards"] = forwards
+        cat = FILTERS["catalogue"](raw, SCHEMA)
+        (entry,) = FILTERS["adoption_refusals"](cat, "web1", found, [], contact_port=22)
+        return str(entry["what"])
+
+    assert "nothing more that comes in over WireGuard (vpn0, wg0)" in said("docker")
+    assert "nothing more that comes in over WireGuard's vpn0, as" in said("wireguard")
+    for forwards in ("docker", "wireguard"):
+        assert "write forwarding to host.accept" in said(forwards)
+
+
 def test_an_account_of_a_program_and_keys_of_the_system_s_accounts_are_asked_for() -> None:
     alices = good()["people"][0]["keys"][0]["key"]
     found = survey(
@@ -349,6 +428,40 @@ def test_a_file_of_keys_is_told_of_once_and_only_where_sshd_reads_it(tmp_path: P
     patterns = [".ssh/authorized_keys", "%h/.ssh/authorized_keys2"]
     assert [found["account"] for found in keys(accounts, patterns, strict=True)] == ["git"]
     assert [found["account"] for found in keys(accounts, patterns, strict=False)] == ["other"]
+
+
+def found_in(folder: Path, text: str) -> list[tuple[str, str, str]]:
+    """Return options, key and comment of what the survey finds in a file of keys."""
+    path = folder / "authorized_keys"
+    path.write_bytes(text.encode())
+    me = pwd.struct_passwd(("git", "x", path.stat().st_uid, 0, "", str(folder), "/bin/sh"))
+    found = keys([me], ["authorized_keys"], strict=True)
+    return [(one["options"], one["public"], one["comment"]) for one in found]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "restrict",
+        'cert-authority,principals="ann"',
+        'from="10.0.0.0/8,192.0.2.1",no-pty',
+        'command="rsync --server . /srv"',
+        r'command="echo \"log in as debian\";sleep 10",no-pty',
+        r'command="a \\" b"',
+        f'command="echo {ed25519(9)} c"',
+        f'command="echo\u2028{ed25519(9)} c\r{ed25519(9)} d"',
+    ],
+)
+def test_what_stands_in_front_of_a_key_is_told(tmp_path: Path, options: str) -> None:
+    """As sshd reads it: quotes hold spaces together, and an escaped one ends nothing."""
+    text = f"# {ed25519(8)}\n {options}\t{ed25519(1)}  ann@laptop of mine\r\n"
+    assert found_in(tmp_path, text) == [(options, ed25519(1), "ann@laptop of mine")]
+
+
+@pytest.mark.parametrize("line", [f'command="x {ed25519(1)} c', f"restrict no-pty {ed25519(1)} c", "ssh-ed25519", ""])
+def test_a_line_in_which_sshd_sees_no_key_is_none(tmp_path: Path, line: str) -> None:
+    assert found_in(tmp_path, f"{line}\n") == []
 
 
 def test_what_would_be_purged_is_asked_for_in_words_that_the_inventory_takes() -> None:
@@ -491,9 +604,84 @@ def test_what_nothing_opens_is_not_drafted_but_asked_for() -> None:
     assert [entry["accept"] for entry in asked] == ["port 8080/tcp"]
 
 
-def test_the_draft_knows_the_names_that_preflight_refuses() -> None:
-    refused_names = FILTERS["name_mistakes"].__globals__["RESERVED"] | FILTERS["service_mistakes"].__globals__["TAKEN"]
-    assert FILTERS["draft_inventory"].__globals__["TAKEN"] == refused_names
+def test_a_draft_tells_of_a_tunnel_that_its_host_does_not_pass_on() -> None:
+    docker = survey(docker=True, wireguard=True, tunnels=["wg0"])
+    renamed = survey(wireguard=True, tunnels=["vpn0", "wg0"])
+    for found, forwards, said in (
+        (docker, "docker", ["Docker and WireGuard are both there", "comes in over WireGuard (wg0)"]),
+        (renamed, "wireguard", ["nothing is passed on that comes in over vpn0: rename it"]),
+        (survey(docker=True), "docker", []),
+        (survey(wireguard=True, tunnels=["wg0"]), "wireguard", []),
+    ):
+        files, notes = drafted({**found, "keys": [key(ed25519(1), "root", "ann@laptop")]})
+        assert files["host_vars/old.yml"]["host"]["forwards"] == forwards
+        assert len(notes) == bool(said)
+        assert all(notes[0].startswith("old: ") and part in notes[0] for part in said)
+
+
+@pytest.mark.parametrize("name", ["draft_inventory", "service_mistakes", "admin_mistakes"])
+def test_all_filters_refuse_the_same_names(name: str) -> None:
+    assert FILTERS[name].__globals__["TAKEN"] == FILTERS["name_mistakes"].__globals__["TAKEN"]
+
+
+def test_a_key_with_options_makes_nobody_an_admin() -> None:
+    """Whoever could run one command, or come from one address, would get a whole account."""
+    asks = 'no-port-forwarding,no-X11-forwarding,command="echo \'Please login as the user \\"debian\\"\';sleep 10"'
+    found = survey(
+        keys=[
+            key(ed25519(1), "root", "ann@laptop", asks),
+            key(ed25519(1), "debian", "ann@laptop"),
+            key(ed25519(2), "root", "back\x1b[2Jup@nas", 'command="rsync\x1b[2J' + "x" * 99 + '"'),
+            key(ed25519(3), "root", "", "cert-authority"),
+            key(ed25519(4), "git", "", 'command="serve 4"'),
+            key(ed25519(5), "debian", "bob@desk", "no-pty"),
+        ],
+        accounts=[account("root", "nopasswd"), account("debian", "nopasswd")],
+    )
+    files, notes = drafted(found)
+    cat = checked(files)
+    people = files["group_vars/all/people.yml"]["people"]
+    assert [(person["name"], [one["key"] for one in person["keys"]]) for person in people] == [("debian", [ed25519(1)])]
+    assert [note.split(", and is left out")[0].partition(") has options in front of it, ")[::2] for note in notes] == [
+        (f"old: root's ssh-ed25519 key {fingerprint(ed25519(1).split()[1])} (ann@laptop", f"{asks[:80]}…"),
+        (
+            f"old: root's ssh-ed25519 key {fingerprint(ed25519(2).split()[1])} (back [2Jup@nas",
+            'command="rsync [2J' + "x" * 62 + "…",
+        ),
+        (f"old: root's ssh-ed25519 key {fingerprint(ed25519(3).split()[1])} (no comment", "cert-authority"),
+        (f"old: git's ssh-ed25519 key {fingerprint(ed25519(4).split()[1])} (no comment", 'command="serve 4"'),
+        (f"old: debian's ssh-ed25519 key {fingerprint(ed25519(5).split()[1])} (bob@desk", "no-pty"),
+    ]
+    # What nobody was drafted with is asked for by the first run.
+    rules = FILTERS["firewall_rules"](cat, "old")
+    asked = {entry["accept"] for entry in FILTERS["adoption_refusals"](cat, "old", found, rules, contact_port=22)}
+    assert asked == {f"key {fingerprint(ed25519(number).split()[1])}" for number in (2, 3, 4, 5)}
+
+
+def cut(public: str, left: int) -> str:
+    """Return a key of which no more than so many bytes are left."""
+    kind, blob = public.split()
+    return f"{kind} {base64.b64encode(base64.b64decode(blob)[:left]).decode()}"
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        *(cut(rsa(4096), left) for left in (2, 4, 9, 11, 15, 18, 21, 500, 534)),
+        cut(ed25519(2), 40),
+        rsa(2048),
+        "ssh-rsa AAAA",
+        "ssh-rsa AAAAA",
+        "ssh-dss AAAAB3NzaC1kc3M=",
+    ],
+)
+def test_a_weak_key_or_what_is_left_of_one_is_left_out(public: str) -> None:
+    """A line that was cut short ends no draft, and makes none that preflight refuses."""
+    entry = {**key(ed25519(9), "root"), "type": public.split(maxsplit=1)[0], "public": public}
+    files, notes = drafted(survey(keys=[entry, key(ed25519(1), "root", "ann@laptop"), key(rsa(4096), "root")]))
+    checked(files)
+    assert [len(person["keys"]) for person in files["group_vars/all/people.yml"]["people"]] == [1, 1]
+    assert [note.partition(" is ")[2] for note in notes] == ["too weak, or cut short, and left out"]
 
 
 def test_a_key_of_a_program_s_account_makes_nobody_a_person() -> None:

@@ -155,6 +155,9 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (lambda raw: alice(raw).pop("until"), "person alice", "until", "add it"),
     (set_in(alice, name="Alice"), "person Alice", "name", "small letter"),
     (set_in(alice, name="alice\n"), "person alice ", "name", "small letter"),
+    (set_in(alice, name="docker"), "person docker", "name", "uses this name itself"),
+    (set_in(alice, name="systemd-oom"), "person systemd-oom", "name", "uses this name itself"),
+    (set_in(ci, name="holdfast-ci"), "person holdfast-ci", "name", "uses this name itself"),
     (set_in(alice, sudo="pasword"), "person alice", "sudo", "did you mean password?"),
     (lambda raw: alice(raw).pop("sudo"), "person alice", "sudo", "password"),
     (lambda raw: key(raw).pop("verified"), "person alice", "keys[a].verified", "write verified"),
@@ -225,6 +228,9 @@ CASES: list[tuple[Callable[[Any], None], str, str, str]] = [
     (lambda raw: host("web1")(raw).pop("console"), "host web1", "host.console", "console: none"),
     (set_in(host("web1"), console="bob"), "host web1", "host.console", "admin right"),
     (set_in(host("web1"), console="root"), "host web1", "host.console", "break-glass"),
+    (set_in(host("web1"), console="backup"), "host web1", "host.console", "break-glass"),
+    (set_in(host("web1"), console="holdfast-in"), "host web1", "host.console", "break-glass"),
+    (whole(policy={"access": {"keep_accounts": ["rescue"]}}), "host web1", "host.console", "break-glass"),
     (lambda raw: raw["variables"]["web1"].append("ansible_host"), "host web1", "ansible_host", "host.address"),
     (lambda raw: raw["variables"]["web1"].append("ansible_ssh_args"), "host web1", "ansible_ssh_args", "host.ssh.jump"),
     (whole(policy={"guard": {"seconds": 55}}), "policy", "guard.seconds", "more than 55"),
@@ -260,6 +266,15 @@ def test_a_mistake_is_named(
         set(item) == {"level", "entry", "key", "value", "fix"} and all(isinstance(v, str) for v in item.values())
         for item in found
     )
+
+
+@pytest.mark.parametrize("name", ["crontab", "docker", "input", "kmem", "kvm", "nobody", "operator"])
+def test_nobody_gets_the_rights_of_a_group_by_a_name(raw: dict[str, Any], name: str) -> None:
+    """A person or a console account of a group's name would have that group as the primary one."""
+    alice(raw)["name"] = name
+    raw["hosts"]["web1"]["console"] = name
+    found = {(item["entry"], item["key"]) for item in mistakes(raw)}
+    assert {(f"person {name}", "name"), ("host web1", "host.console")} <= found
 
 
 def test_a_port_may_be_declared_again_where_the_other_opens_nothing(raw: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import grp
 import json
 import os
 from pathlib import Path
@@ -123,3 +124,32 @@ def test_a_containers_process_with_the_same_number_is_not_the_accounts(
     (tmp_path / "42/status").write_text("State:\tS (sleeping)\nUid:\t1001\t1001\t1001\t1001\n")
     (tmp_path / "42/cgroup").write_text(f"0::{cgroup}\n")
     assert people.processes(1001) == ({42} if counts else set())
+
+
+@pytest.mark.parametrize(
+    ("gid", "told"),
+    [
+        (None, ["--user-group"]),
+        (1007, ["--gid", "zoe"]),
+        (999, ["--gid", "users"]),
+        (65534, ["--gid", "users"]),
+    ],
+)
+def test_nobody_is_made_a_member_of_a_group_of_the_system_by_a_name(
+    work: people.Work, monkeypatch: pytest.MonkeyPatch, gid: int | None, told: list[str]
+) -> None:
+    """A group of lxd's or docker's that bears the name of a person would be that person's primary one."""
+    groups = [grp.struct_group(("zoe", "x", gid, []))] if gid is not None else []
+    monkeypatch.setattr("grp.getgrall", lambda: groups)
+    monkeypatch.setattr("grp.getgrnam", lambda name: {group.gr_name: group for group in groups}[name])
+    monkeypatch.setattr("pwd.getpwnam", lambda name: {}[name])
+    monkeypatch.setattr(people, "human_uids", lambda: range(1000, 60001))
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(people.Work, "run", lambda _, *command: called.append(command))
+    work.check = True
+    work.present([], [{"name": "zoe", "shell": "/bin/bash"}])
+    ((command, *arguments),) = called
+    assert command == "useradd"
+    shown = arguments[arguments.index(told[0]) :]
+    assert shown[: len(told)] == told
+    assert {"--gid", "--user-group"} & set(arguments) == {told[0]}

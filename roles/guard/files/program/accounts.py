@@ -177,9 +177,12 @@ class Plan:
     def _primary(self, name: str, opening: dict[str, str]) -> None:
         """Take an account out of a group in which it is by its primary number, which no list of members shows."""
         passwd, groups = self._new["passwd"][name], self._new["group"]
-        if number_of(passwd) is None or passwd[3] not in opening or opening[passwd[3]] == name:
+        if number_of(passwd) is None or passwd[3] not in opening:
             return
-        own = next((group for group in (name, *HARMLESS_GROUPS) if group in groups), None)
+        # One of the account's own name may be the system's, as docker is.
+        own = next(
+            (group for group in (name, *HARMLESS_GROUPS) if group in groups and groups[group][2] not in opening), None
+        )
         if own:
             self.says.append(f"give {name} the primary group {own} instead of {opening[passwd[3]]}")
             passwd[3] = groups[own][2]

@@ -44,6 +44,18 @@ def human_uids() -> range:
     return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
 
 
+def primary_group(name: str) -> list[str]:
+    """Return how useradd is told the primary group of a new account: one of its own.
+
+    Not where a group of that name is the system's, such as docker or lxd, which gives rights to whoever is in it.
+    """
+    try:
+        gid = grp.getgrnam(name).gr_gid
+    except KeyError:
+        return ["--user-group"]
+    return ["--gid", name if gid in human_uids() else "users"]
+
+
 def undeclared_names(passwd: str, shadow: str, declared: set[str], humans: range) -> dict[str, bool]:
     """Return the accounts that nobody declares, and whether each is closed (locked and expired).
 
@@ -152,7 +164,7 @@ class Work:
                 refuse_home(name)
                 self.created.add(name)
                 self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
-                own = ["--gid", name] if name in known else ["--user-group"]
+                own = primary_group(name)
                 self.run(
                     "useradd", "--create-home", *NO_AGEING, *own, "--shell", account["shell"], "--password", "*", name
                 )
