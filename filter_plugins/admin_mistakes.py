@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-# Names that the system or holdfast uses itself, as name_mistakes has them.
-NAMES = """
-    adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
-    docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
-    initramfs input irc kmem kvm list lock log lp mail man messagebus modprobe mount netns network news nftables
-    nobody nogroup none operator plugdev polkitd proxy quotaon render root run sasl screen serial sgx shadow shm src
-    ssh sshd staff sudo sync sys systemd systemd-coredump systemd-network systemd-resolve systemd-timesync tape
-    tmpfs tty udev user users utmp uucp uuidd video voice www-data
-"""
-TAKEN = frozenset(NAMES.split())
+# Names that the system or holdfast uses itself, as in name_mistakes.
+TAKEN = frozenset(Path(__file__).with_name("taken_names.txt").read_text(encoding="utf-8").split())
 
 
 def finding(level: str, entry: str, key: str, value: Any, fix: str) -> dict[str, str]:

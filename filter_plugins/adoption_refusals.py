@@ -61,7 +61,7 @@ def cut_packets(survey: Mapping[str, Any], forwards: str) -> str:
     if forwards == "none":
         return "would pass on no packet between network cards, which the kernel does now (host.forwards)"
     accept = "write forwarding to host.accept where that may end"
-    if forwards == "docker" and survey["wireguard"]:
+    if forwards == "docker" and survey["tunnels"]:
         return (
             f"would pass on nothing more that comes in over WireGuard ({', '.join(survey['tunnels'])}), but to "
             f"declared ports of Docker, as host.forwards is docker: {accept}"

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import re
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -21,16 +22,8 @@ RSA_BITS, RSA_FIELDS = 3072, 3
 DAYS = 90
 # Characters of a found text that a note shows.
 SHOWN = 80
-# As preflight's name_mistakes refuses them for a person, and service_mistakes for a service; filters cannot share them.
-NAMES = """
-    adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
-    docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
-    initramfs input irc kmem kvm list lock log lp mail man messagebus modprobe mount netns network news nftables
-    nobody nogroup none operator plugdev polkitd proxy quotaon render root run sasl screen serial sgx shadow shm src
-    ssh sshd staff sudo sync sys systemd systemd-coredump systemd-network systemd-resolve systemd-timesync tape
-    tmpfs tty udev user users utmp uucp uuidd video voice www-data
-"""
-TAKEN = frozenset(NAMES.split())
+# As preflight's name_mistakes refuses them for a person, and service_mistakes for a service.
+TAKEN = frozenset(Path(__file__).with_name("taken_names.txt").read_text(encoding="utf-8").split())
 ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 NO_SHELLS = ("nologin", "false", "sync", "git-shell")
 
@@ -177,7 +170,7 @@ def host_of(survey: Mapping[str, Any]) -> dict[str, Any]:
         "address": survey["address"],
         "ssh": {"port": port, "first_port": port},
         **({"networks": networks} if networks else {}),
-        "forwards": "docker" if survey["docker"] else "wireguard" if survey["wireguard"] else "none",
+        "forwards": "docker" if survey["docker"] else "wireguard" if survey["tunnels"] else "none",
         # Declare an account with a password for the provider's console, or keep this and accept the rescue system.
         "console": "none",
     }
@@ -185,7 +178,7 @@ def host_of(survey: Mapping[str, Any]) -> dict[str, Any]:
 
 def tunnel_note(survey: Mapping[str, Any]) -> str:
     """Return what the drafted `forwards` takes from WireGuard, as adoption_refusals asks for it; empty if nothing."""
-    if survey["wireguard"] and survey["docker"]:
+    if survey["tunnels"] and survey["docker"]:
         return (
             "Docker and WireGuard are both there, and host.forwards takes one value: with docker nothing is passed on "
             f"that comes in over WireGuard ({', '.join(survey['tunnels'])}), but to declared ports of Docker"

@@ -6,19 +6,12 @@ import difflib
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 # Accounts and groups that Debian or holdfast makes itself, and folders in /run and templates of units: a person of such
-# a name might have the rights that it stands for. admin_mistakes, service_mistakes and draft_inventory have the same.
-NAMES = """
-    adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
-    docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
-    initramfs input irc kmem kvm list lock log lp mail man messagebus modprobe mount netns network news nftables
-    nobody nogroup none operator plugdev polkitd proxy quotaon render root run sasl screen serial sgx shadow shm src
-    ssh sshd staff sudo sync sys systemd systemd-coredump systemd-network systemd-resolve systemd-timesync tape
-    tmpfs tty udev user users utmp uucp uuidd video voice www-data
-"""
-TAKEN = frozenset(NAMES.split())
+# a name might have the rights that it stands for. In a file, as filters cannot import each other.
+TAKEN = frozenset(Path(__file__).with_name("taken_names.txt").read_text(encoding="utf-8").split())
 
 
 def mistake(entry: str, key: str, value: str, fix: str) -> dict[str, str]:

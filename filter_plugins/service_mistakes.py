@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 # What the sandbox sets, and what widens it. Whatever else a unit may hold is not for `needs`.
@@ -15,23 +16,16 @@ DIRECTIVES = """
     RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID SystemCallArchitectures
     SystemCallErrorNumber SystemCallFilter TasksMax UMask
 """
-# Debian's own accounts and groups, and folders in /run and templates of units whose names are taken; as name_mistakes
-# has them.
-NAMES = """
-    adm all any apt audio backup bin cdrom console container credentials cron crontab daemon dbus dialout dip disk
-    docker dpkg fax floppy fsck games getty gnats holdfast-admin holdfast-nopasswd holdfast-ssh ifup initctl
-    initramfs input irc kmem kvm list lock log lp mail man messagebus modprobe mount netns network news nftables
-    nobody nogroup none operator plugdev polkitd proxy quotaon render root run sasl screen serial sgx shadow shm src
-    ssh sshd staff sudo sync sys systemd systemd-coredump systemd-network systemd-resolve systemd-timesync tape
-    tmpfs tty udev user users utmp uucp uuidd video voice www-data
-"""
+# Debian's own accounts and groups, and folders in /run and templates of units whose names are taken; as in
+# name_mistakes.
+TAKEN = frozenset(Path(__file__).with_name("taken_names.txt").read_text(encoding="utf-8").split())
 # What holdfast or systemd sets: a value of `env` would win over it, and the firewall would know another.
 VARIABLES = {
     "PORT": "write it to run.ROLE.port",
     "SOCKET": "use the path that it holds: /run/NAME/ROLE-RELEASE.sock",
     "CREDENTIALS_DIRECTORY": "use the folder that it names: secrets lie in it",
 }
-SANDBOX, TAKEN = frozenset(DIRECTIVES.split()), frozenset(NAMES.split())
+SANDBOX = frozenset(DIRECTIVES.split())
 
 
 def mistake(entry: str, key: str, value: Any, fix: str) -> dict[str, str]:

@@ -60,7 +60,6 @@ networks:
   elements: dict
   returned: always
 docker: {description: Whether Docker is installed., type: bool, returned: always}
-wireguard: {description: Whether a WireGuard interface is up., type: bool, returned: always}
 tunnels: {description: Names of WireGuard's network cards., type: list, elements: str, returned: always}
 forwarding:
   description: >-
@@ -387,7 +386,6 @@ def survey() -> dict[str, object]:
     accounts = pwd.getpwall()
     humans = human_uids(read("/etc/login.defs"))
     passwords = usable_passwords()
-    tunnels = wireguard_cards()
     return {
         "hostname": os.uname().nodename,
         "listeners": listeners(output("ss", "-Hltunp")),
@@ -412,8 +410,7 @@ def survey() -> dict[str, object]:
         "ssh_ports": ports,
         "networks": networks(),
         "docker": os.path.exists("/usr/bin/dockerd") or os.path.exists("/run/docker.sock"),
-        "wireguard": bool(tunnels),
-        "tunnels": tunnels,
+        "tunnels": wireguard_cards(),
         "forwarding": forwarding(),
         "nftables": loads_other_rules(
             output("systemctl", "is-enabled", "nftables.service"),

@@ -110,7 +110,6 @@ def survey(**changes: Any) -> dict[str, Any]:
         "ssh_ports": [22],
         "networks": [],
         "docker": False,
-        "wireguard": False,
         "tunnels": [],
         "published": [],
         "strangers": ["root", "sshd"],
@@ -356,7 +355,7 @@ def test_packets_and_rules_of_others_are_asked_for() -> None:
 def test_packets_of_wireguard_are_asked_for_where_they_would_end() -> None:
     """Docker forces its own value on the host, and the value for WireGuard goes by the names of cards."""
     assert 'iifname "wg*" accept' in (ROOT / "roles/firewall/templates/firewall.nft.j2").read_text()
-    found = survey(forwarding=True, wireguard=True, tunnels=["vpn0", "wg0"])
+    found = survey(forwarding=True, tunnels=["vpn0", "wg0"])
     for forwards in ("none", "docker", "wireguard"):
         assert refused(found, forwards=forwards) == ["forwarding"]
         assert refused(found, ["forwarding"], forwards=forwards) == []
@@ -595,7 +594,7 @@ def test_a_draft_takes_no_name_that_is_taken() -> None:
 
 
 def test_what_nothing_opens_is_not_drafted_but_asked_for() -> None:
-    found = survey(published=[passed_on("tcp", 8080)], wireguard=True, keys=[key(ed25519(1), "root", "ann@laptop")])
+    found = survey(published=[passed_on("tcp", 8080)], tunnels=["wg0"], keys=[key(ed25519(1), "root", "ann@laptop")])
     files, _notes = drafted(found)
     assert files["group_vars/all/services.yml"]["services"] == []
     cat = checked(files)
@@ -605,13 +604,13 @@ def test_what_nothing_opens_is_not_drafted_but_asked_for() -> None:
 
 
 def test_a_draft_tells_of_a_tunnel_that_its_host_does_not_pass_on() -> None:
-    docker = survey(docker=True, wireguard=True, tunnels=["wg0"])
-    renamed = survey(wireguard=True, tunnels=["vpn0", "wg0"])
+    docker = survey(docker=True, tunnels=["wg0"])
+    renamed = survey(tunnels=["vpn0", "wg0"])
     for found, forwards, said in (
         (docker, "docker", ["Docker and WireGuard are both there", "comes in over WireGuard (wg0)"]),
         (renamed, "wireguard", ["nothing is passed on that comes in over vpn0: rename it"]),
         (survey(docker=True), "docker", []),
-        (survey(wireguard=True, tunnels=["wg0"]), "wireguard", []),
+        (survey(tunnels=["wg0"]), "wireguard", []),
     ):
         files, notes = drafted({**found, "keys": [key(ed25519(1), "root", "ann@laptop")]})
         assert files["host_vars/old.yml"]["host"]["forwards"] == forwards

@@ -123,6 +123,7 @@ class Plan:
         self.changed = [name for name in self.before if self.after[name] != self.before[name]]
 
     def _declare(self, order: dict[str, Any]) -> None:
+        opening = self._opening_gids()
         for account in order["accounts"]:
             name = account["name"]
             if name not in self._new["passwd"]:
@@ -144,7 +145,7 @@ class Plan:
                 self.says.append(f"let {name}'s password never be due for a change")
                 shadow[:] = ageless(shadow)
             self._memberships(name, set(account["groups"]))
-            self._primary(name, self._opening_gids())
+            self._primary(name, opening)
 
     def _shadow(self, name: str) -> list[str]:
         """The line of shadow of an account that has one, in full length."""
