@@ -96,6 +96,7 @@ ADMIN_GROUPS = ("sudo", "admin", "wheel")
 # A rule of iptables-save that passes packets from elsewhere on.
 DNAT = re.compile(r"(?m)^-A (?!OUTPUT )\S+ (.* )?-j DNAT( .*)?$")
 PROTOCOLS = {"tcp": ("tcp",), "udp": ("udp",), "th": ("tcp", "udp")}
+NFT = "/usr/sbin/nft"
 PATIENCE = 60  # seconds that a command has to answer
 
 
@@ -103,23 +104,34 @@ class SurveyError(Exception):
     """The host cannot be looked at as a whole; the text is for the user."""
 
 
-def output(*argv: str) -> str:
-    """Return what a command prints; nothing where it is not installed or fails.
+def output(*argv: str, needed: bool = False) -> str:
+    """Return what a command prints; nothing where it is not installed.
 
+    :param needed: it has to succeed. Others fail in the ordinary course, as `systemctl is-enabled` does.
     :raises SurveyError: it gave no answer, of which nobody can say that nothing is there.
     """
     try:
         done = subprocess.run(
             argv, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=PATIENCE
         )
-    except OSError:
+    except OSError as error:
+        if needed:
+            raise no_answer(argv, f"cannot be run on this host ({error.strerror})") from error
         return ""
     except subprocess.TimeoutExpired as error:
-        raise SurveyError(
-            f"nothing was changed: {shlex.join(argv)} gave no answer on this host for {PATIENCE} s, and without it "
-            "the host would look as if nothing were there. See there what it waits for, and run again"
-        ) from error
+        raise no_answer(argv, f"gave no answer on this host for {PATIENCE} s") from error
+    if needed and done.returncode:
+        last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        raise no_answer(argv, f"fails on this host with code {done.returncode} ({last})")
     return done.stdout
+
+
+def no_answer(argv: tuple[str, ...], why: str) -> SurveyError:
+    """Return the error for a command that says nothing of the host."""
+    return SurveyError(
+        f"nothing was changed: {shlex.join(argv)} {why}, and without it the host would look as if nothing were there. "
+        "Mend that there, and run again"
+    )
 
 
 def read(path: str) -> str:
@@ -228,7 +240,7 @@ def published() -> list[dict[str, object]]:
     Without `-t`, which would load the table where it is not there.
     """
     found = published_by_iptables(output("/usr/sbin/iptables-save") + output("/usr/sbin/ip6tables-save"))
-    found |= published_by_nft(output("/usr/sbin/nft", "--json", "list", "ruleset"))
+    found |= published_by_nft(output(NFT, "--json", "list", "ruleset", needed=os.path.exists(NFT)))
     return [{"proto": proto, "port": first, "last": last} for proto, first, last in sorted(found)]
 
 
@@ -379,7 +391,7 @@ def networks() -> list[dict[str, object]]:
 
 def survey() -> dict[str, object]:
     """Return all that is seen of the host."""
-    effective = output("/usr/sbin/sshd", "-T")
+    effective = output("/usr/sbin/sshd", "-T", needed=True)
     ports = sorted({int(word) for word in re.findall(r"(?m)^port (\d+)$", effective)}) or [22]
     patterns = re.search(r"(?m)^authorizedkeysfile (.+)$", effective)
     rules = "\n".join(map(read, ["/etc/sudoers", *glob.glob("/etc/sudoers.d/*")]))
@@ -388,7 +400,7 @@ def survey() -> dict[str, object]:
     passwords = usable_passwords()
     return {
         "hostname": os.uname().nodename,
-        "listeners": listeners(output("ss", "-Hltunp")),
+        "listeners": listeners(output("ss", "-Hltunp", needed=True)),
         "published": published(),
         "keys": keys(
             accounts,
@@ -416,7 +428,7 @@ def survey() -> dict[str, object]:
             output("systemctl", "is-enabled", "nftables.service"),
             output("dpkg-query", "--show", "--showformat=${Conffiles}", "nftables"),
         ),
-        "packages": output("apt-mark", "showmanual").split(),
+        "packages": output("apt-mark", "showmanual", needed=True).split(),
     }
 
 

@@ -27,6 +27,7 @@ PORT = 9100
 PURGE = {"purge": True, "packages": ["zabbix-agent"]}
 AUDIT = "playbooks/audit.yml"
 APP = "getent passwd app; getent shadow app"
+PASSWORD = "seldom-Harvest-91-quartz-lantern"
 # An admin of old, with a key of nobody whom the inventory knows.
 WALTER = """
 useradd --create-home --shell /bin/bash walter
@@ -157,24 +158,29 @@ def test_an_audit_scores_whom_a_run_would_refuse(target: Target, tmp_path: Path)
     assert outcomes.count("passed") > 50
 
 
+def draw_up(target: Target, folder: Path, user: str, key: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run import.yml as a user does who enters as ``user``; the draft goes to ``folder``/draft."""
+    command = [
+        str(Path(sys.executable).with_name("ansible-playbook")), "playbooks/import.yml",
+        "-i", f"{target.host.address},", "-u", user, "--private-key", str(target.inventory.keys[key]),
+        "-e", f"to={folder}/draft", *arguments,
+    ]  # fmt: skip
+    known = f"-o UserKnownHostsFile={folder}/known_hosts -o StrictHostKeyChecking=accept-new -o IdentitiesOnly=yes"
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "ANSIBLE_SSH_ARGS": known}, capture_output=True, text=True, check=False,
+        timeout=120,
+    )  # fmt: skip
+
+
 def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
     """The draft passes preflight, and a run with it takes nothing away: old admins and ports stay.
 
     What the draft has no place for, accounts of programs and their keys, is named by it or by the run.
     """
     draft = tmp_path / "draft"
-    command = [
-        str(Path(sys.executable).with_name("ansible-playbook")), "playbooks/import.yml",
-        "-i", f"{used.host.address},", "-u", "root", "--private-key", str(used.inventory.keys["oper"]),
-        "-e", f"to={draft}",
-    ]  # fmt: skip
-    known = f"-o UserKnownHostsFile={tmp_path}/known_hosts -o StrictHostKeyChecking=accept-new -o IdentitiesOnly=yes"
-    environment = {**os.environ, "ANSIBLE_SSH_ARGS": known}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        return draw_up(used, tmp_path, "root", "oper", *arguments)
 
     unsaid = run()
     assert unsaid.returncode == 2
@@ -211,3 +217,26 @@ def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
     assert used.ssh("walter", "sudo -n true", key="stranger") == 0
     with socket.create_connection((used.host.address, PORT), timeout=5) as door:
         assert door.recv(1), "what listened before is closed"
+
+
+def test_import_by_an_admin_whose_sudo_asks(bare: Target, tmp_path: Path) -> None:
+    """Root's key for one command makes nobody an admin; without root's rights nothing is drafted; -b and -K see all."""
+    bare.host.exec(["sh", "-ec", WALTER], stdin=bare.inventory.keys["stranger"].with_suffix(".pub").read_bytes())
+    bare.sh(f"echo 'walter:{PASSWORD}' | chpasswd; echo 'walter ALL=(ALL) ALL' > /etc/sudoers.d/walter")
+    backup = bare.inventory.keys["alice"].with_suffix(".pub").read_text(encoding="utf-8")
+    bare.host.exec(["tee", "-a", "/root/.ssh/authorized_keys"], stdin=f'command="/bin/true" {backup}'.encode())
+    by = ("-e", "verifier=margaret")
+    for unseen in ((), ("-b",)):
+        refused = draw_up(bare, tmp_path, "walter", "stranger", *by, *unseen)
+        assert refused.returncode == 2, refused.stdout
+        assert not (tmp_path / "draft").exists()
+    (tmp_path / "password").write_text(PASSWORD, encoding="utf-8")
+    asked = ("-b", "--become-password-file", str(tmp_path / "password"))
+    done = draw_up(bare, tmp_path, "walter", "stranger", *by, *asked)
+    assert done.returncode == 0, done.stdout
+    assert PASSWORD not in done.stdout + done.stderr
+    assert f"root's ssh-ed25519 key {fingerprint(bare, 'alice')} " in done.stdout
+    assert 'options in front of it, command="/bin/true"' in done.stdout
+    people = (tmp_path / "draft/group_vars/all/people.yml").read_text(encoding="utf-8")
+    assert [person["name"] for person in yaml.safe_load(people)["people"]] == ["oper", "walter"]
+    assert backup.split()[1] not in people

@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from . import reports
+from .attacks import OURS, sshd
 from .conftest import HOST, Hardened, Target
 from .starts import SITE, edit, own
+from .test_first_run import ATTACK, write_vars
 from .traffic import PORT, as_account, ask, attach, eventually, install, serve
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ HERE = ["127.0.0.1", "::1"]
 NAME, UNDECLARED_NAME = "api.example.net", "secret.evil.example.net"
 SECONDS = 6
 RELOAD = "systemctl reload holdfast-firewall"
+RESOLVER = "/etc/holdfast/resolver.conf"
 
 SERVICES: list[dict[str, Any]] = [
     {
@@ -233,6 +236,23 @@ def test_names(net: Net) -> None:
     assert net.ask("blog", [NAME, NEW]) == [True, True]
     assert eventually(lambda: net.ask("blog", [OLD]) == [False], seconds=SECONDS + 2)
     assert eventually(lambda: net.ask("blog", [NEW]) == [False], seconds=SECONDS + 2), "it was not looked up again"
+    assert net.ask("blog", [NAME]) == [True]
+
+
+def test_a_revert_brings_the_names_back(net: Net, tmp_path: Path) -> None:
+    """A commit that nobody confirms has the resolver forget a name: put back, the service reaches it again."""
+    host = net.target
+    net.answer_with(NEW)
+    forgetful = {"path": RESOLVER, "content": host.sh(f"grep -v 'server=/{NAME}/' {RESOLVER}"), "mode": "0644"}
+    nobody = sshd("AllowGroups nobody-is-in-here\n", path=OURS)
+    stage = {**nobody, "files": [*nobody["files"], forgetful], "reload": ["holdfast-resolver", "ssh"]}
+    orders = write_vars(tmp_path, attack_stage=stage, attack_seconds=12 * host.patience)
+    run = host.start(ATTACK, "--limit", HOST, *orders)
+    assert eventually(lambda: net.query("blog", NAME) == NXDOMAIN, seconds=60), "the commit never came to the resolver"
+    run.communicate(timeout=120)
+    assert run.returncode == 2
+    assert eventually(lambda: "armed.json" not in host.sh("ls /var/lib/holdfast/guard"), seconds=30)
+    assert net.query("blog", NAME) == "0"
     assert net.ask("blog", [NAME]) == [True]
 
 

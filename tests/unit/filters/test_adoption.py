@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from library import host_survey
 from library.host_survey import (
+    SurveyError,
     forwarding,
     human_uids,
     keys,
@@ -177,7 +179,36 @@ def test_a_command_without_an_answer_is_not_taken_for_nothing(
     monkeypatch.setattr("subprocess.run", hang)
     said = failure(capsys)
     assert "/usr/sbin/sshd -T gave no answer on this host for 60 s" in said
-    assert "See there what it waits for, and run again" in said
+    assert "Mend that there, and run again" in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["sh", "-c", "echo half; echo no rights >&2; exit 3"], "fails on this host with code 3 (no rights)"),
+        (["false"], "false fails on this host with code 1 (without a word)"),
+        (["no-such-command-of-holdfast"], "cannot be run on this host (No such file or directory)"),
+    ],
+)  # fmt: skip
+def test_a_command_that_fails_is_not_taken_for_nothing(argv: list[str], said: str) -> None:
+    """Where its answer is needed: `ss` without rights would make a busy host look idle, and its ports would close."""
+    with pytest.raises(SurveyError, match=re.escape(said)):
+        output(*argv, needed=True)
+    output(*argv)
+
+
+@pytest.mark.parametrize("command", ["/usr/sbin/sshd -T", "ss -Hltunp", "apt-mark showmanual"])
+def test_a_survey_needs_the_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Each of the commands without which a run would close what it does not see."""
+
+    def answer(argv: tuple[str, ...], **_: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(argv, int(" ".join(argv) == command), "", "refused")
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("subprocess.run", answer)
+    assert f"{command} fails on this host with code 1 (refused)" in failure(capsys)
 
 
 def test_clients_and_loopback_are_no_listeners_of_the_survey() -> None:
