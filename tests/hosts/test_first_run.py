@@ -39,6 +39,9 @@ systemctl restart ssh
 # On the host: many connections from outside would only meet the limit that is meant for them.
 DOORS = "ss -Hltn; nft list table inet holdfast"
 ATTACK = "tests/hosts/playbooks/attack.yml"
+# As at the release's first day, before any update.
+OLD_SSHD = r"sed -i -E '/^Package: openssh-/,/^$/ s/([0-9]:[0-9.]+p[0-9])-[^ ),]+/\1-0/g' /var/lib/dpkg/status"
+SSHD_VERSION = "dpkg-query -W -f '${Version}' openssh-server"
 
 
 def write_vars(folder: Path, **values: Any) -> list[str]:
@@ -88,13 +91,19 @@ def test_one_login_for_a_run_without_change(target: Target) -> None:
 
 @pytest.mark.both
 def test_check_mode_on_a_bare_host(bare: Target) -> None:
-    """Check mode tells what a first run would do, and does none of it; then the first run does it."""
+    """Check mode tells what a first run would do, and does none of it; then the first run does it.
+
+    The image is an old one, by what apt knows: its sshd is brought up to date before it is given its settings.
+    """
+    bare.sh(OLD_SSHD)
+    old = bare.sh(SSHD_VERSION)
     witness = Witness(bare)
     check = bare.play(SITE, "--check", "--diff")
     assert check.changed > 0
     witness.assert_untouched()
     assert bare.ssh("root", "true", key="oper") == 0
     bare.play(SITE)
+    assert bare.sh(SSHD_VERSION) != old
     assert bare.play(SITE).changed == 0
 
 
