@@ -11,6 +11,7 @@ KINDS = (LOOPBACK, NETWORK, NAME)
 DATABASE_PORTS = {"postgresql": 5432}
 
 Place = tuple[str, str]  # kind, and the network or name
+Port = tuple[str, int]  # protocol and number
 
 
 def addresses(host: dict[str, Any], network: str = "") -> set[str]:
@@ -52,26 +53,51 @@ def mark(*words: Any) -> int:
     return int(hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:8], 16) or 1
 
 
-def egress_rules(cat: Any, host: str) -> list[dict[str, Any]]:
-    """Return [{service, names, rules: [{kind, to, port, proto, mark, reason}]}] for the services of `host`, sorted.
+def own_ports(service: dict[str, Any]) -> set[Port]:
+    """Return the ports that a service listens on by its own entry."""
+    ports = {(item["proto"], item["port"]) for item in service["listen"]}
+    return ports | {("tcp", part["port"]) for part in service["run"].values() if part.get("port")}
 
-    kind: `loopback` (whatever stays on the host), `network` or `name`; `to` is empty for the first. A service reaches
-    its own ports and its database undeclared. A pure function of the whole inventory.
+
+def wanted_of(cat: Any, service: dict[str, Any], host: str) -> set[tuple[str, str, int, str]]:
+    """Return what a service reaches from `host` as (kind, to, port, proto)."""
+    wanted = {(LOOPBACK, "", port, proto) for proto, port in own_ports(service)}
+    for entry in service["egress"]:
+        wanted |= {(*place, entry["port"], entry["proto"]) for place in places(cat, entry["to"], host)}
+    if database := service.get("database"):
+        near = places_of_hosts(cat, database["hosts"], host, database["network"])
+        wanted |= {(*place, DATABASE_PORTS[database["kind"]], "tcp") for place in near}
+    return wanted
+
+
+def ports_held(cat: Any, services: dict[str, dict[str, Any]]) -> dict[str, set[Port]]:
+    """Return by service the ports that it may answer from: of its own entry, and where others say that it listens."""
+    held = {name: own_ports(service) for name, service in services.items()}
+    hosts = {word for name, host in cat["hosts"].items() for word in ("all", name, *host["groups"])}
+    for entry in [entry for service in services.values() for entry in service["egress"]]:
+        if entry["to"] in held and entry["to"] not in hosts:
+            held[entry["to"]].add((entry["proto"], entry["port"]))
+    return held
+
+
+def egress_rules(cat: Any, host: str) -> list[dict[str, Any]]:
+    """Return [{service, names, others, rules: [{kind, to, port, proto, mark, reason}]}] for the services of `host`.
+
+    Sorted. kind: `loopback` (whatever stays on the host), `network` or `name`; `to` is empty for the first. A service
+    reaches its own ports and its database undeclared. others: [{proto, port}] that it never answers from. A pure
+    function of the whole inventory.
     """
+    services = {service["name"]: service for service in cat["services"] if host in service["hosts"]}
+    wants = {name: wanted_of(cat, service, host) for name, service in services.items()}
+    held = ports_held(cat, services)
+    # Also the ports at which others reach what is no service: a database, a mail server.
+    taken = {
+        name: held[name] | {(proto, port) for kind, _, port, proto in wanted if kind == LOOPBACK}
+        for name, wanted in wants.items()
+    }
     found = []
-    for service in cat["services"]:
-        if host not in service["hosts"]:
-            continue
-        name = service["name"]
-        wanted = {(LOOPBACK, "", item["port"], item["proto"]) for item in service["listen"]}
-        wanted |= {(LOOPBACK, "", part["port"], "tcp") for part in service["run"].values() if part.get("port")}
-        for entry in service["egress"]:
-            wanted |= {(*place, entry["port"], entry["proto"]) for place in places(cat, entry["to"], host)}
-        if database := service.get("database"):
-            port = DATABASE_PORTS[database["kind"]]
-            near = places_of_hosts(cat, database["hosts"], host, database["network"])
-            wanted |= {(*place, port, "tcp") for place in near}
-        rules = [
+    for name, wanted in wants.items():
+        rules: list[dict[str, Any]] = [
             {
                 "kind": kind,
                 "to": to,
@@ -82,7 +108,10 @@ def egress_rules(cat: Any, host: str) -> list[dict[str, Any]]:
             }
             for kind, to, port, proto in sorted(wanted, key=lambda rule: (KINDS.index(rule[0]), *rule[1:]))
         ]
-        found.append({"service": name, "names": sorted({r["to"] for r in rules if r["kind"] == NAME}), "rules": rules})
+        others = {port for other, ports in taken.items() if other != name for port in ports} - held[name]
+        listed = [{"proto": proto, "port": port} for proto, port in sorted(others)]
+        names = sorted({rule["to"] for rule in rules if rule["kind"] == NAME})
+        found.append({"service": name, "names": names, "others": listed, "rules": rules})
     return found
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PROTOCOLS: Final = {"6": "tcp", "17": "udp"}
 """Debian 12's nft prints numbers in front of a port that is conntrack's."""
 DATABASE_PORTS: Final = {"postgresql": 5432}
+ANSWERS_FROM: Final = "meta l4proto . th sport"
 EVERYTHING, HOST_ITSELF, METADATA = "everything", "the host itself", "the cloud's metadata"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -25,6 +26,8 @@ class Reach:
     loopback: set[tuple[str, int]] = field(default_factory=set)
     networks: set[tuple[Network, str, int]] = field(default_factory=set)
     names: set[tuple[str, int]] = field(default_factory=set)
+    others: set[tuple[str, int]] = field(default_factory=set)
+    """Ports of other services on the host, and those at which they reach what is no service."""
 
     def add_hosts(self, expected: Expected, names: list[str], proto: str, port: int) -> None:
         """Add every address of hosts; the host itself is reached on itself."""
@@ -46,10 +49,34 @@ class Reach:
 
 
 def declared(expected: Expected, service: Entry) -> Reach:
+    """What a service may connect to from this host, and which ports it may not answer from."""
+    found = _reach(expected, service)
+    for other in expected.placed:
+        if other["name"] != service["name"]:
+            found.others |= _reach(expected, other).loopback | _listens(expected, other)
+    found.others -= _listens(expected, service)
+    return found
+
+
+def _own(service: Entry) -> set[tuple[str, int]]:
+    """The ports of a service by its own entry."""
+    found = {(one.get("proto") or "tcp", one["port"]) for one in service.get("listen") or []}
+    return found | {("tcp", one["port"]) for one in (service.get("run") or {}).values() if one.get("port")}
+
+
+def _listens(expected: Expected, service: Entry) -> set[tuple[str, int]]:
+    """The ports of a service: by its own entry, and by those that say that they reach it."""
+    found = _own(service)
+    for other in expected.placed:
+        for entry in other.get("egress") or []:
+            if entry["to"] == service["name"]:
+                found.add((entry.get("proto") or "tcp", int(entry["port"])))
+    return found
+
+
+def _reach(expected: Expected, service: Entry) -> Reach:
     """What a service may connect to from this host."""
-    found = Reach()
-    found.loopback |= {(one.get("proto") or "tcp", one["port"]) for one in service.get("listen") or []}
-    found.loopback |= {("tcp", one["port"]) for one in (service.get("run") or {}).values() if one.get("port")}
+    found = Reach(loopback=_own(service))
     hosts, services = expected.catalogue.data["hosts"], {one["name"] for one in expected.catalogue.data["services"]}
     for entry in service.get("egress") or []:
         to, proto, port = entry["to"], entry.get("proto") or "tcp", int(entry["port"])
@@ -99,18 +126,23 @@ def _led_to(rules: Ruleset, rule: Entry, uid: int) -> str:
 
 
 def problems(rules: Ruleset, chain: list[Entry], reach: Reach, resolvers: set[int]) -> list[str]:
-    """What a service's rules let out undeclared. ``resolvers``: ports of the host's own for services."""
+    """What a service's rules let out that they may not. ``resolvers``: ports of the host's own for services."""
     found: list[str] = []
     closed: set[str] = set()
+    silent: set[tuple[str, int]] = set()
     for rule in chain:
         expr = rule.get("expr") or []
         matches = {name_of(one["match"]["left"]): one["match"]["right"] for one in expr if "match" in one}
         if _refuses(rules, rule):
             closed.add(_what(rules, rule, matches))
+            silent |= _silent(rules, rule, matches)
         elif any("accept" in one for one in expr):
             if not _fits(rules, rule, matches, reach, resolvers):
                 shown = ", ".join(f"{name} {right}" for name, right in matches.items())
                 found.append(f"lets out {shown or 'everything'}")
+            elif matches.get("ct direction") == "reply":
+                ports = [f"{port}/{proto}" for proto, port in sorted(reach.others - silent)]
+                found += [f"answers from another's port {port}" for port in ports]
             elif _leaves(matches):
                 found += [f"lets out to {place}" for place in (HOST_ITSELF, METADATA) if place not in closed]
     if EVERYTHING not in closed:
@@ -132,6 +164,14 @@ def _what(rules: Ruleset, rule: Entry, matches: dict[str, Any]) -> str:
     if matches.keys() == {"ip daddr"} and any(_covers(one) for one in rules.elements(rule, matches["ip daddr"])):
         return METADATA
     return ""
+
+
+def _silent(rules: Ruleset, rule: Entry, matches: dict[str, Any]) -> set[tuple[str, int]]:
+    """The ports from which a rule that refuses lets nobody answer."""
+    if matches.keys() != {"ct direction", ANSWERS_FROM} or matches["ct direction"] != "reply":
+        return set()
+    rows = [one["concat"] for one in rules.elements(rule, matches[ANSWERS_FROM]) if "concat" in one]
+    return {(PROTOCOLS.get(str(proto), str(proto)), port) for proto, port in rows}
 
 
 def _covers(element: Any) -> bool:

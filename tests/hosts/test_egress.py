@@ -205,6 +205,24 @@ def test_loopback(net: Net) -> None:
     assert net.ask("shop", [*HERE, *NEAR], ANYWHERE) == [False] * 4, "anywhere is not the host itself"
 
 
+@pytest.mark.both
+def test_nobody_answers_from_the_port_of_another(net: Net) -> None:
+    """Whoever calls a port of another service, that may be bound while that one is down, gets no answer."""
+    host, places = net.target.host, [*HERE, *NEAR]
+    for port in (LOCAL, SHOP):
+        host.exec(["systemctl", "stop", f"answer-host-{port}"])
+        serve(host, port, account="blog")
+        for account in ("", "www-data"):
+            assert net.ask(account, places, port) == [False] * 4, f"blog is taken for shop by {account or 'root'}"
+    assert ask(host, NEAR, SHOP, namespace="world") == [None, None], "blog is taken for shop from outside"
+    assert net.ask("shop", HERE, SHOP) == [False, False]
+    for port in (LOCAL, SHOP):
+        host.exec(["systemctl", "stop", f"answer-host-{port}"])
+        serve(host, port, account="shop")
+        assert net.ask("", places, port) == [True] * 4, "the owner answers"
+    assert None not in ask(host, NEAR, SHOP, namespace="world")
+
+
 def test_cloud_metadata(net: Net) -> None:
     """Addresses that hand out credentials are closed to services, also to one that may go anywhere."""
     assert net.ask("", METADATA, ANYWHERE) == [True] * 5

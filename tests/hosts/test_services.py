@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 import shutil
 import tarfile
 import threading
@@ -56,6 +57,16 @@ def declare(target: Target, *services: dict[str, Any]) -> None:
 TOKEN = {"token": "bitter-almond"}
 # What some reader of quotes on its way would take for its own.
 ODD = r""" a "b" 'c' \\ \n $HOME ${HOME} `id` 100% %i %% # d; e=f""" + "\t\\"
+
+
+# Folders that lie deeper than Python removes them.
+DEEP = """
+import os, sys
+os.chdir(sys.argv[1])
+for _ in range(1500):
+    os.mkdir("x")
+    os.chdir("x")
+"""
 
 
 def declared(target: Target, name: str) -> dict[str, Any]:
@@ -316,6 +327,7 @@ def test_a_removed_service(target: Target, tmp_path: Path) -> None:
     declare(mine, declared(mine, "notes"), shop(tmp_path / "shop"))
     mine.play(SITE)
     mine.sh("echo dear > /srv/notes/shared/letter; chown notes: /srv/notes/shared/letter")
+    mine.sh(f"runuser -u notes -- python3 -c {shlex.quote(DEEP)} /run/notes")
     notes = declared(mine, "notes")
     declare(mine, declared(mine, "shop"))
     with Load(mine) as load:
@@ -389,7 +401,8 @@ def test_a_disk_that_is_full_while_a_release_is_copied(target: Target, tmp_path:
 def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Path) -> None:
     """How they ended is forgotten; one that still runs ends with its schedule, and else runs its course.
 
-    One that fails after the next release came is seen until the schedule has run well once.
+    One that fails after the next release came is seen until the schedule has run well once. What forgets it runs as
+    root, and without what the service has in its environment.
     """
     mine = own(target, tmp_path)
     folder = tmp_path / "notes"
@@ -403,7 +416,8 @@ def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Pa
             ("removed-running", "/bin/sleep 901"),
         )
     ]
-    notes = {**declared(mine, "notes"), "release": {"path": str(folder)}}
+    loader = {"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": "/srv/notes/shared/ld"}  # each process writes a file of its own
+    notes = {**declared(mine, "notes"), "release": {"path": str(folder)}, "env": loader}
     declare(mine, {**notes, "schedule": schedules})
     mine.play(SITE)
     old = instance(mine, "notes-web").partition("@")[2].removesuffix(".service")
@@ -429,7 +443,10 @@ def test_jobs_of_old_releases_and_removed_schedules(target: Target, tmp_path: Pa
     mine.sh(f"systemctl start notes-kept-failed@{new}", check=False)
     assert f"notes-kept-running@{old}.service" in mine.sh(failed)
     mine.sh(f"systemctl start notes-kept-running@{new}")
+    mine.sh(f"timeout 15 sh -c 'while systemctl is-failed -q notes-kept-running@{old}; do sleep 0.2; done'")
     assert [line.split()[0] for line in mine.sh(failed).splitlines()] == [f"notes-kept-failed@{new}.service"]
+    loaded_by = mine.sh("find /srv/notes/shared -name 'ld.*' -printf '%u\\n' | sort -u").split()
+    assert loaded_by == ["notes"], "a process of root's is told by the service what to load"
 
 
 def test_what_fails_is_seen(target: Target, tmp_path: Path) -> None:
@@ -453,5 +470,6 @@ def test_what_fails_is_seen(target: Target, tmp_path: Path) -> None:
     assert f"notes-web@{release} was started again 3 times" in found
     assert f"the last run of notes-tick@{release} failed" in found
     # Where this took long, the host's own look at its health has come meanwhile: it tells of the schedule, too.
-    assert all("notes-tick" in one for one in failed.pop("health", []))
+    health = failed.pop("health", [])
+    assert all("notes-tick" in one for one in health), health
     assert set(failed) == {"services"}

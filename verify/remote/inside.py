@@ -409,7 +409,8 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     plain = answers[0]["options"] if answers else {}
     files = ours.result()
     named = ["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target"]
-    state = units([*named, *TIME_SERVICES, "apt-daily-upgrade.timer", *files])
+    # systemctl tells nothing of what comes after the name of a template.
+    state = units([*named, *TIME_SERVICES, "apt-daily-upgrade.timer", *(name for name in files if "@." not in name)])
     login_defs = dict(
         line.split()[:2]
         for line in read("/etc/login.defs").splitlines()

@@ -41,6 +41,8 @@ NOTHING: dict[str, Any] = {"release": None, "parts": [], "schedules": [], "secre
 DEPLOY_LOCK = "/run/holdfast/locks/deploy"
 DEPLOY_SECONDS = 120.0  # for which a run waits for it; the handler has ten minutes
 UP_SECONDS = 30.0  # time to answer the health check
+ASK_SECONDS = 3.0  # for one question and its answer, however slowly that comes
+STATUS_BYTES = 1024  # in which the status has to stand
 # What is not begun by then has to wait for the next run: whoever calls this ends it after ten minutes.
 BUDGET_SECONDS = 420.0
 STAY_SECONDS = 2.0  # time for which a part without a health check has to stay up
@@ -88,6 +90,11 @@ def run(*argv: str) -> tuple[int, str]:
     """Run a command; return its exit code and all that it printed."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout.decode(errors="replace").strip()
+
+
+def one_line(text: str) -> str:
+    """Return text on one line: what others have written or named could pass for lines of ours, or not be printed."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " / ".join(text.splitlines()))
 
 
 def systemctl(*words: str) -> str:
@@ -207,6 +214,29 @@ def files_of(name: str, plan: dict[str, Any]) -> list[str]:
     return files + ([environment(name)] if plan["release"] else [])
 
 
+def remaining(until: float) -> float:
+    """Seconds until then. Raises TimeoutError when none are left."""
+    seconds = until - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("timed out")
+    return seconds
+
+
+def first_line(door: socket.socket, until: float) -> str:
+    """Return the first line that comes; what follows may never end.
+
+    Raises TimeoutError when it is not there in time, by whatever drops it comes.
+    """
+    said = b""
+    while b"\n" not in said and len(said) < STATUS_BYTES:
+        door.settimeout(remaining(until))
+        more = door.recv(STATUS_BYTES - len(said))
+        if not more:
+            break
+        said += more
+    return said.partition(b"\n")[0].decode(errors="replace")
+
+
 class Service:
     """One declared service: its plan, and the record of what was started for it before."""
 
@@ -300,12 +330,14 @@ class Service:
         family = socket.AF_INET if part["port"] else socket.AF_UNIX
         place: Any = ("127.0.0.1", part["port"])
         place = place if part["port"] else f"/run/{self.name}/{part['role']}-{self.release}.sock"
+        until = time.monotonic() + ASK_SECONDS
         try:
             with socket.socket(family) as door:
-                door.settimeout(3)
+                door.settimeout(ASK_SECONDS)
                 door.connect(place)
+                door.settimeout(remaining(until))
                 door.sendall(f"GET {part['health']} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-                words = door.makefile("rb").read(100_000).decode(errors="replace").split()
+                words = first_line(door, until).split()
         except OSError as error:
             return error.strerror or str(error)
         return words[1] if len(words) > 1 else "no HTTP"
@@ -406,8 +438,10 @@ def retire(name: str, record: dict[str, Any], seconds: int) -> str:
     end(units)
     # A way back may have brought units again that no set knows of.
     drop(set(read(f"{SECRETS}/{name}/.last-up.json").get("files", {})))
-    for path in (f"/srv/{name}/releases", f"{SECRETS}/{name}", *([f"/run/{name}"] if ours else [])):
+    for path in (f"/srv/{name}/releases", f"{SECRETS}/{name}"):
         shutil.rmtree(path, ignore_errors=True)
+    if ours:
+        run("rm", "-rf", f"/run/{name}")  # the service's own: shutil gives up at folders that lie very deep
     said = f"{name} is declared no more: "
     if not ours:
         said += "its units are gone; its account is not of our making and stays"
@@ -444,12 +478,13 @@ def filesystems() -> tuple[list[str], list[str]]:
         disks = {line.strip() for line in handle if not line.startswith("nodev")} | {"tmpfs", "zfs"}
     # What an overlay shows lies on another filesystem, save the root of a container.
     searched, far = {("", ""): "/"}, []
-    with open(f"{PROC}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as handle:
+    # The kernel quotes blanks and line feeds in names, and nothing else that Python would part lines or words at.
+    with open(f"{PROC}/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as handle:
         for line in handle:
             mount, _, source = line.partition(" - ")
-            device, root, quoted = mount.split()[2:5]
+            device, root, quoted = mount.split(" ")[2:5]
             point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), quoted)
-            kind = source.split()[0]
+            kind = source.split(" ")[0]
             if kind in disks and point != "/":
                 searched.setdefault((device, root), point)
             elif kind in FAR or (kind.split(".")[0] == "fuse" and kind != "fuse.lxcfs"):  # a container's own figures
@@ -481,7 +516,7 @@ def settle(keep: int) -> None:
     ports = {part["port"] for service in services for part in service.plan["parts"] if part["port"]}
     seconds = max(SEARCH_SECONDS // max(len(records), 1), 1)
     for name in [name for name, record in records.items() if ports & set(record.get("ports", []))]:
-        print(retire(name, records.pop(name), seconds))  # its port is wanted by another
+        print(one_line(retire(name, records.pop(name), seconds)))  # its port is wanted by another
     until = time.monotonic() + BUDGET_SECONDS
     for service in services:
         service.note()
@@ -489,10 +524,9 @@ def settle(keep: int) -> None:
             service.bring_up(until)
             service.finish(keep)
         except NotUpError as error:
-            why = " / ".join(str(error).splitlines())
-            print(f"not up: {service.name}: {why} / {service.put_back()}")
+            print(one_line(f"not up: {service.name}: {error}\n{service.put_back()}"))
     for name, record in records.items():
-        print(retire(name, record, seconds))
+        print(one_line(retire(name, record, seconds)))
 
 
 def one_off(name: str, command: str) -> int:

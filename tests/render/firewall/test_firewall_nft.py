@@ -172,6 +172,13 @@ def test_a_service_is_held_to_what_it_declares() -> None:
     assert "type nat" not in table(firewall_egress=EGRESS[:1])
 
 
+def test_a_service_answers_from_no_port_of_another() -> None:
+    others = [{"proto": "tcp", "port": 8001}, {"proto": "udp", "port": 53}]
+    lines = chain(table(firewall_egress=[{**EGRESS[0], "others": others}]), "egress_quiet")
+    refused = "ct direction reply meta l4proto . th sport { tcp . 8001, udp . 53 } goto refuse_egress"
+    assert lines.index(refused) < lines.index("ct state established ct direction reply accept")
+
+
 def test_preflight_knows_what_the_firewall_closes() -> None:
     metadata = runpy.run_path(str(ROOT / "filter_plugins/egress_mistakes.py"))["METADATA"]
     text = table(firewall_egress=EGRESS)

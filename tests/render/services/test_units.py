@@ -45,6 +45,17 @@ def test_the_environment_is_not_in_the_unit(name: str) -> None:
     assert "b c" not in text
 
 
+@pytest.mark.parametrize("name", ["part", "schedule", "run"])
+def test_nothing_runs_as_root_with_the_environment_of_the_service(name: str) -> None:
+    """It may hold LD_PRELOAD: what a command of root's beside it would load."""
+    lines = statements(render("services", f"{name}.service.j2", service=SERVICE, part=PART, item=ITEM))
+    assert "User=blog" in lines
+    commands = [line for line in lines if line.startswith("Exec")]
+    assert commands
+    assert not [line for line in commands if re.match(r"\w+=[-@:]*[+!]", line)]
+    assert "PermissionsStartOnly" not in "".join(lines)
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="judged by systemd, which is not on this machine")
 @pytest.mark.parametrize("name", ["part.service", "schedule.service", "run.service", "schedule.timer"])
 def test_systemd_ignores_nothing(tmp_path: Path, name: str) -> None:

@@ -289,6 +289,40 @@ def test_egress_rules() -> None:
     assert len(set(marks)) == len(marks)
 
 
+def kept_from(raw: Any, host: str) -> dict[str, list[tuple[str, int]]]:
+    """Return by service the ports that it may not answer from."""
+    found = run("egress_rules", raw, host)
+    return {item["service"]: [(one["proto"], one["port"]) for one in item["others"]] for item in found}
+
+
+def test_a_service_answers_from_no_port_of_another() -> None:
+    """Theirs are what they declare, what others declare of them, and where they reach what is no service."""
+    raw = good()
+    assert kept_from(raw, "web1") == {"blog": []}
+    raw["services"] += [
+        {"name": "search", "on": ["web"], "listen": [{"port": 9300, "proto": "udp", "network": "backend"}]},
+        {
+            "name": "shop",
+            "on": ["web"],
+            "run": {"web": {"exec": "serve", "port": 8002}},
+            "release": {"path": "dist"},
+            "egress": [{"to": "search", "port": 9200}, {"to": "web1", "port": 25}, {"to": "any", "port": 443}],
+        },
+    ]
+    assert kept_from(raw, "web1") == {
+        "blog": [("tcp", 25), ("tcp", 8002), ("tcp", 9200), ("udp", 9300)],
+        "search": [("tcp", 25), ("tcp", 8001), ("tcp", 8002)],
+        "shop": [("tcp", 8001), ("tcp", 9200), ("udp", 9300)],
+    }
+    raw["services"][0]["database"] = {"kind": "postgresql", "on": ["web"], "network": "backend"}
+    assert ("tcp", 5432) in kept_from(raw, "web1")["search"]
+    # Two that declare the same port, on different networks say, both keep it.
+    raw["services"][-1]["listen"] = [{"port": 8001, "network": "backend"}]
+    found = kept_from(raw, "web1")
+    assert ("tcp", 8001) not in found["blog"] + found["shop"]
+    assert ("tcp", 8001) in found["search"]
+
+
 def test_logins_and_operator() -> None:
     assert run("login_candidates", good(), "db1", "alice") == [
         {"user": "alice", "port": 2222},

@@ -1,8 +1,11 @@
-"""The host's program of the services: where it looks for what an account owns."""
+"""The host's program of the services: where it looks for what an account owns, and how it asks whether a part is up."""
 
 from __future__ import annotations
 
 import os
+import socket
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,7 @@ import pytest
 from tests.loading import load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,6 +59,16 @@ def test_other_machines_are_named_and_not_searched(program: ModuleType, tmp_path
     assert "/mnt/nas" not in places
 
 
+@pytest.mark.parametrize("odd", ["\r", "\x0b", "\x1c", "\u0085", "\u00a0", "\u2028", "\udcff"], ids=ascii)
+def test_the_name_of_a_mount_is_never_taken_for_more_than_one_word(
+    program: ModuleType, tmp_path: Path, odd: str
+) -> None:
+    """Whoever may mount names the place; the kernel quotes what it parts words and lines by, and nothing more."""
+    mount = f"34 22 0:70 / /mnt/a{odd}b rw - tmpfs tmpfs rw\n"
+    (tmp_path / "self/mountinfo").write_bytes((MOUNTS.lstrip() + mount).encode(errors="surrogateescape"))
+    assert program.filesystems()[0][-1] == f"/mnt/a{odd}b"
+
+
 def test_an_account_stays_where_it_is_not_known_to_own_nothing(
     program: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +103,94 @@ def test_however_many_are_gone_the_search_ends(program: ModuleType, monkeypatch:
     given: list[int] = []
     records = {f"gone-{number}": {"ports": [8000]} for number in range(8)}
     monkeypatch.setattr(program, "by_name", lambda place: dict(records) if place == program.RECORDS else {})
-    monkeypatch.setattr(program, "retire", lambda _name, _record, seconds: given.append(seconds))
+
+    def retire(_name: str, _record: object, seconds: int) -> str:
+        given.append(seconds)
+        return ""
+
+    monkeypatch.setattr(program, "retire", retire)
     program.settle(1)
     assert len(given) == 8
     assert sum(given) <= program.SEARCH_SECONDS
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r", "\u0085", "\u2028", "\udcff"], ids=ascii)
+def test_what_an_account_owns_speaks_for_nobody(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], odd: str
+) -> None:
+    """A line that begins with `not up:` fails the run for another service; a file may be named like one."""
+    monkeypatch.setattr(program, "by_name", lambda place: {"gone": {}} if place == program.RECORDS else {})
+    monkeypatch.setattr(program, "retire", lambda *_: f"gone stays: it owns /x{odd}not up: blog: it is down")
+    program.settle(1)
+    said = capsys.readouterr().out
+    assert said.isascii()
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["gone stays"]
+
+
+class Door:
+    """A part that answers in its own way, as its health is asked for."""
+
+    def __init__(self, *words: bytes, pause: float) -> None:
+        """Say the words one after the other, and again from the first, until it is left."""
+        self.words, self.pause, self.over = words, pause, threading.Event()
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.port = self.door.getsockname()[1]
+        self.thread = threading.Thread(target=self._answer)
+
+    def _answer(self) -> None:
+        caller, _ = self.door.accept()
+        with caller:
+            try:
+                for word in self.words:
+                    caller.sendall(word)
+                while not self.over.wait(self.pause):
+                    caller.sendall(b"x")
+            except OSError:
+                return
+
+    def __enter__(self) -> Door:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+        self.door.close()
+
+
+def asked(program: ModuleType, door: Door) -> tuple[str, float]:
+    """Ask for the health of a part; return what was answered, and how long that took."""
+    began = time.monotonic()
+    service = program.Service("blog", {"release": "0", "parts": [], "schedules": [], "secrets": []}, {})
+    answer = service.ask({"role": "web", "port": door.port, "health": "/healthz"})
+    return answer, time.monotonic() - began
+
+
+@pytest.fixture
+def hasty(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Give the program, with less time for an answer."""
+    monkeypatch.setattr(program, "ASK_SECONDS", 0.5, raising=False)
+    return program
+
+
+def test_a_part_that_answers_in_drops_is_not_waited_for(hasty: ModuleType) -> None:
+    """The time is one for the whole question: a byte now and then does not prolong it."""
+    with Door(pause=0.1) as door:
+        threading.Timer(4, door.over.set).start()
+        answer, seconds = asked(hasty, door)
+    assert (answer, seconds < 2) == ("timed out", True), seconds
+
+
+def test_an_answer_that_never_ends_is_one(hasty: ModuleType) -> None:
+    """The status tells; a stream of events may follow it."""
+    with Door(b"HTTP/1.1 20", b"0 OK\r\nContent-Type: text/event-stream\r\n\r\n", pause=0.1) as door:
+        threading.Timer(4, door.over.set).start()
+        answer, seconds = asked(hasty, door)
+    assert (answer, seconds < 2) == ("200", True), seconds
+
+
+def test_a_line_that_never_ends_is_no_http(hasty: ModuleType) -> None:
+    with Door(b"x" * 5000, pause=0.1) as door:
+        threading.Timer(4, door.over.set).start()
+        answer, seconds = asked(hasty, door)
+    assert (answer, seconds < 2) == ("no HTTP", True), seconds

@@ -66,13 +66,13 @@ def ruleset(*held_to: list[dict[str, Any]], before: list[list[dict[str, Any]]] |
     return Ruleset({"nftables": [base, *names, *rules]})
 
 
-def judged(*held_to: list[dict[str, Any]]) -> list[str]:
+def judged(*held_to: list[dict[str, Any]], blog: Any = BLOG, others: Any = ({"name": "search"},)) -> list[str]:
     """Return what is wrong with these rules for the blog."""
-    data = {"people": [], "services": [BLOG, {"name": "search"}], "policy": {}, "hosts": HOSTS}
+    data = {"people": [], "services": [blog, *others], "policy": {}, "hosts": HOSTS}
     rules = ruleset(*held_to)
     met = held(rules, UID)
     assert met is not None
-    return problems(rules, met[1], declared(Expected(Catalogue(data, "", ""), "web1"), BLOG), {530})
+    return problems(rules, met[1], declared(Expected(Catalogue(data, "", ""), "web1"), blog), {530})
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,32 @@ def test_what_is_declared_may_be_let_out(rule: list[dict[str, Any]]) -> None:
 )
 def test_what_is_not_declared_may_not(rule: list[dict[str, Any]]) -> None:
     assert len(judged(*CLOSED, [*rule, ACCEPT], REFUSE)) == 1
+
+
+ANSWER = [match("ct state", "established"), match("ct direction", "reply"), ACCEPT]
+
+
+def silent(*ports: tuple[str | int, int], direction: str = "reply") -> list[dict[str, Any]]:
+    """Return a rule by which nobody answers from these ports."""
+    sides = [{"meta": {"key": "l4proto"}}, {"payload": {"protocol": "th", "field": "sport"}}]
+    rows: list[dict[str, Any]] = [{"concat": [proto, port]} for proto, port in ports]
+    right = {"set": rows} if len(rows) > 1 else rows[0]
+    from_them = {"match": {"op": "==", "left": {"concat": sides}, "right": right}}
+    return [match("ct direction", direction), from_them, *REFUSE]
+
+
+def test_nobody_answers_from_the_port_of_another() -> None:
+    """9200 is what the blog says of search, 8001 the blog's own; web1's 25 is reached by the blog alone."""
+    search = {"name": "search", "hosts": ["web1"], "listen": [{"port": 53, "proto": "udp"}]}
+    says = "answers from another's port"
+    both = [f"{says} 9200/tcp", f"{says} 53/udp"]
+    rest = [*CLOSED, REFUSE]
+    assert judged(ANSWER, *rest, others=[search]) == both
+    assert judged(ANSWER, silent(("tcp", 9200), ("udp", 53)), *rest, others=[search]) == both, "it comes too late"
+    assert judged(silent(("tcp", 9200)), ANSWER, *rest, others=[search]) == both[1:]
+    assert judged(silent((6, 9200), (17, 53)), ANSWER, *rest, others=[search]) == []
+    assert judged(silent(("tcp", 9200), direction="original"), ANSWER, *rest, others=[search]) == both
+    assert judged(ANSWER, *rest, blog=search, others=[BLOG]) == [f"{says} 25/tcp", f"{says} 8001/tcp"]
 
 
 def test_the_host_itself_and_metadata_are_closed_before_addresses_are_let_out() -> None:
