@@ -41,6 +41,40 @@ ExecStart=/usr/bin/python3 -c "import mmap, sys, time; f = open('{LIBRARY}', 'rb
     sys.exit('this library is {BROKEN}') if m.find(b'{BROKEN}') >= 0 else time.sleep(3600)"
 """
 
+# Map a file so that it could be run, delete it where it is one's own, and take a name that would clear a screen.
+MAPS = """import ctypes, mmap, os, sys, time
+f = open(sys.argv[1], "rb")
+m = mmap.mmap(f.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+f.close()
+if sys.argv[2] == "delete":
+    os.unlink(sys.argv[1])
+ctypes.CDLL(None).prctl(15, b"\\x1b[2J\\rhidden", 0, 0, 0)
+time.sleep(3600)"""
+MAPPER = "/var/tmp/maps.py"
+# As a service's account: a line of the maps in the name of a folder, and a mount of its own over the system's folder.
+FORGERS = rf"""cd "$(mktemp -d -p /var/tmp)"; lie=$(printf 'a\r0-1 r-xp 0 0:0 1 ')/usr/lib
+mkdir -p "$lie" own; echo code > "$lie/forged-line.so"; echo code > own/forged-mount.so
+python3 {MAPPER} "$PWD/$lie/forged-line.so" delete &
+unshare -rm sh -ec 'mount --bind own /usr/local/lib; exec python3 {MAPPER} /usr/local/lib/forged-mount.so delete' &
+wait"""
+# What a person can make below his own manager: a group of processes whose name holds another service's.
+FORGED_GROUP = rf"""top=/sys/fs/cgroup; [ ! -d $top/systemd ] || top=$top/systemd
+own=$(sed -nE 's/^([0-9]+:name=systemd|0:)://p' /proc/1/cgroup | head -n 1)
+group="$top${{own%/init.scope}}/user.slice/user-1000.slice/user@1000.service"
+group="$group/$(printf 'a\r0::')/system.slice/sample.service"
+mkdir -p "$group"; echo $$ > "$group/cgroup.procs"; exec python3 {MAPPER} {LIBRARY} keep"""
+# Another's open file, after it was replaced: what a service does that wants to go on with old code.
+STUBBORN = rf"""install -m 644 /etc/hostname /usr/lib/stubborn.so
+systemd-run --quiet --unit=keeper -p User=nobody sh -c 'exec sleep 600 3</usr/lib/stubborn.so'
+timeout 20 sh -c 'until readlink "/proc/$0/fd/3" | grep -qx /usr/lib/stubborn.so; do sleep 0.1; done' \
+    "$(systemctl show -p MainPID --value keeper)"
+rm /usr/lib/stubborn.so
+systemd-run --quiet --unit=stubborn -p User=nobody python3 -IS {MAPPER} \
+    "/proc/$(systemctl show -p MainPID --value keeper)/fd/3" keep
+timeout 20 sh -c 'until grep -qs stubborn.so "/proc/$0/maps"; do sleep 0.1; done' \
+    "$(systemctl show -p MainPID --value stubborn)"
+"""
+
 
 def publish(target: Target, **packages: list[dict[str, Any]]) -> None:
     """Publish packages in the repositories ``security`` and ``other``, and fetch the lists."""
@@ -115,10 +149,22 @@ def test_by_themselves_and_in_the_window(host: Target) -> None:
     assert timer.count("OnCalendar=") == 1
     assert {"RandomizedDelayUSec=30min", "Persistent=yes", "ActiveState=active"} <= set(timer.split())
     began = process(host)
+    # Somebody who maps what is replaced below, and seems to be the service; and one who only seems to map such things.
+    for path, script in ((MAPPER, MAPS), ("/var/tmp/somebody", FORGED_GROUP), ("/var/tmp/forger", FORGERS)):
+        host.host.exec(["tee", path], stdin=script.encode())
+    host.sh("systemd-run --quiet --unit=somebody bash -e /var/tmp/somebody")
+    host.sh("systemd-run --quiet --unit=forger -p User=nobody bash -e /var/tmp/forger")
+    for mapped in (r" r-xp .*/libsample\.so", "/forged-line.so (deleted)", "/forged-mount.so (deleted)"):
+        assert eventually(host, f"grep -qsa '{mapped}' /proc/[0-9]*/maps"), host.sh("journalctl -n 30")
     host.host.exec(["systemctl", "start", "apt-daily-upgrade.service"], timeout=120 * host.patience)
     assert versions(host) == ["1.0", "1.1"]
     assert process(host) == began, "the service was restarted outside of the window"
-    assert LIBRARY in host.sh(f"{PROGRAM} old-code")
+    old = host.sh(f"{PROGRAM} old-code")
+    assert f"({began}, sample.service: {LIBRARY})" in old
+    assert f"a session: {LIBRARY})" in old
+    assert old.count("sample.service") == 1, "a person's processes are taken for a service's"
+    assert r"\x1b[2J\rhidden (" in old
+    assert "forge" not in old
     assert eventually(host, f"systemctl show -p Result,ActiveState {CHECK} | grep -c '=success\\|=inactive' | grep 2")
     assert "nothing keeps this host from its updates" in said(host, CHECK)
 
@@ -152,13 +198,17 @@ END
     host.sh(f"rm {armed}; systemctl start {WINDOW}")
     assert "restarted: sample.service" in said(host, WINDOW)
     assert process(host) != began
+    host.sh("pkill -f maps.py; systemctl stop somebody forger", check=False)
     assert LIBRARY not in host.sh(f"{PROGRAM} old-code")
 
+    # What still runs old code because it chooses to is told, and keeps the host from no reboot.
+    host.sh(STUBBORN)
     host.sh('sed -i \'s/"reboot": true/"reboot": false/\' /etc/holdfast/updates.json; touch /run/reboot-required')
     host.sh(f"systemctl start {WINDOW}", check=False)
     assert "a reboot is needed" in said(host, WINDOW)
-    host.sh('sed -i \'s/"reboot": false/"reboot": true/\' /etc/holdfast/updates.json')
-    host.sh(f"systemctl start --no-block {WINDOW}")
+    assert "restarted, and still running old code: stubborn.service" in said(host, WINDOW)
+    longer = 's/"reboot": false/"reboot": true/; s/"window_minutes": 0.05/"window_minutes": 60/'
+    host.sh(f"sed -i '{longer}' /etc/holdfast/updates.json; systemctl start --no-block {WINDOW}")
     end = time.monotonic() + 30 * host.patience
     while host.host.running() and time.monotonic() < end:
         time.sleep(0.3)

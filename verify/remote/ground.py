@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from typing import Any
 
-from verify.remote.tell import read, run
+from verify.remote.tell import lines_of, printable, read, run
 
 FIND_SECONDS = 90
+DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay")
 # Where container engines keep the file systems of their images.
 IMAGES = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers")
 
@@ -27,7 +29,7 @@ def installed() -> dict[str, dict[str, str]]:
     ]
     out = run(["dpkg-query", "-W", "-f", "\\t".join(f"${{{one}}}" for one in fields) + "\\n"])[1]
     found = {}
-    for line in out.splitlines():
+    for line in lines_of(out):
         words = line.split("\t")
         if len(words) == len(fields) and words[1][1:2] == "i":
             needs = ", ".join(one for one in words[4:7] if one)
@@ -39,7 +41,7 @@ def enabled_units() -> list[str]:
     """Units that somebody or a package has enabled; what their files alone pull in is not among them."""
     states = "enabled,enabled-runtime,linked,linked-runtime"
     out = run(["systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={states}"])[1]
-    return [line.split()[0] for line in out.splitlines() if line.strip()]
+    return [line.split()[0] for line in lines_of(out) if line.strip()]
 
 
 def setuid_files() -> list[str] | None:
@@ -47,19 +49,16 @@ def setuid_files() -> list[str] | None:
 
     Those in the images of containers are not the host's.
     """
-    kinds = "ext2,ext3,ext4,xfs,btrfs,f2fs,zfs,overlay"
     places = [
-        words[0]
-        for words in (
-            line.split() for line in run(["findmnt", "-rn", "-o", "TARGET,OPTIONS", "-t", kinds])[1].splitlines()
-        )
-        if len(words) > 1 and "nosuid" not in words[1].split(",") and not words[0].startswith(IMAGES)
+        place
+        for place, kind, options in mounted()
+        if kind in DISKS and "nosuid" not in options and not place.startswith(IMAGES)
     ]
     skipped = [word for path in IMAGES for word in ("-path", path, "-prune", "-o")]
     code, out, _ = run(
-        ["find", *places, "-xdev", *skipped, "-type", "f", "-perm", "/6000", "-print"], seconds=FIND_SECONDS
+        ["find", *places, "-xdev", *skipped, "-type", "f", "-perm", "/6000", "-print0"], seconds=FIND_SECONDS
     )
-    return None if code == 124 else sorted(set(out.splitlines()))
+    return None if code == 124 else sorted({printable(one) for one in out.split("\0") if one})
 
 
 def kernel_settings(keys: list[str]) -> dict[str, dict[str, str]]:
@@ -88,10 +87,21 @@ def journal() -> dict[str, Any]:
     }
 
 
+def mounted() -> list[tuple[str, str, list[str]]]:
+    """Each mount's place, kind and options. Of ends and spaces in a name the kernel escapes those of its own lines."""
+    found = []
+    for line in lines_of(read("/proc/self/mountinfo")):
+        before, between, after = line.partition(" - ")
+        words = before.split(" ")
+        if between:
+            place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), words[4])
+            found.append((place, after.split(" ")[0], words[5].split(",")))
+    return found
+
+
 def mounts() -> dict[str, list[str]]:
     """The options of what is mounted on each place; a later mount covers an earlier one."""
-    found = [line.split() for line in read("/proc/self/mountinfo").splitlines() if line.strip()]
-    return {words[4]: words[5].split(",") for words in found}
+    return {place: options for place, _, options in mounted()}
 
 
 def ground(params: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +115,7 @@ def ground(params: dict[str, Any]) -> dict[str, Any]:
         "kernel_read_only": bool(os.statvfs("/proc/sys").f_flag & os.ST_RDONLY),
         "kernel": kernel_settings(params["kernel"]),
         "kernel_configured": configured("sysctl.d"),
-        "modules": [line.split()[0] for line in read("/proc/modules").splitlines()],
+        "modules": [line.split()[0] for line in lines_of(read("/proc/modules")) if line],
         "modprobe": "\n".join(read(path) for path in sorted(glob.glob("/etc/modprobe.d/*.conf"))),
         "apparmor": [
             read("/sys/module/apparmor/parameters/enabled").strip(),

@@ -17,6 +17,7 @@ import ipaddress
 import json
 import os
 import pwd
+import re
 import shlex
 import sys
 import time
@@ -24,7 +25,7 @@ from typing import Any
 
 from verify.remote.ground import ground
 from verify.remote.resolvers import resolvers
-from verify.remote.tell import json_of, read, run
+from verify.remote.tell import json_of, lines_of, printable, read, run
 
 KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
 DOCUMENTATION_ADDRESS = "203.0.113.77"
@@ -54,7 +55,7 @@ def stat(path: str) -> dict[str, Any] | None:
 def sshd_lines(path: str = "/etc/ssh/sshd_config", depth: int = 0) -> list[tuple[str, int, str]]:
     """Every line of sshd's configuration with its file and number, includes followed."""
     lines = []
-    for number, raw in enumerate(read(path).splitlines(), 1):
+    for number, raw in enumerate(lines_of(read(path)), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue
@@ -144,7 +145,7 @@ def effective(connection: dict[str, str]) -> dict[str, Any]:
     spec = ",".join(f"{key}={value}" for key, value in connection.items())
     code, out, err = run(["/usr/sbin/sshd", "-T", "-C", spec])
     options: dict[str, list[str]] = {}
-    for line in out.splitlines():
+    for line in lines_of(out):
         key, _, value = line.partition(" ")
         options.setdefault(key, []).append(value)
     return {"connection": connection, "rc": code, "error": err.strip(), "options": options}
@@ -153,7 +154,7 @@ def effective(connection: dict[str, str]) -> dict[str, Any]:
 def key_lines(path: str) -> list[dict[str, Any]]:
     """Every key of one authorized_keys file: line number, options, type, fingerprint."""
     found = []
-    for number, raw in enumerate(read(path).splitlines(), 1):
+    for number, raw in enumerate(lines_of(read(path)), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue
@@ -216,7 +217,7 @@ def password_kind(field: str) -> str:
 def accounts_of_host() -> list[dict[str, Any]]:
     """Every account, with the state of its password and its dates in days since 1970."""
     shadow: dict[str, list[str]] = {}
-    for line in read("/etc/shadow").splitlines():
+    for line in lines_of(read("/etc/shadow")):
         fields = line.split(":")
         if len(fields) >= 8:
             shadow[fields[0]] = fields
@@ -244,7 +245,7 @@ def accounts_of_host() -> list[dict[str, Any]]:
 def groups_of_host(accounts: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Members of every group, those whose primary group it is included."""
     groups: dict[str, list[str]] = {}
-    for line in read("/etc/group").splitlines():
+    for line in lines_of(read("/etc/group")):
         name, _, gid, members = ([*line.split(":"), "", "", ""])[:4]
         primary = [one["name"] for one in accounts if str(one["gid"]) == gid]
         groups[name] = sorted({*[one for one in members.split(",") if one], *primary})
@@ -255,7 +256,7 @@ def sudo_of(name: str) -> dict[str, Any]:
     """What sudo itself grants one account."""
     code, out, err = run(["/usr/bin/sudo", "-n", "-ll", "-U", name])
     entries: list[dict[str, Any]] = []
-    for line in out.splitlines():
+    for line in lines_of(out):
         text = line.strip()
         if line.startswith(("Sudoers entry", "LDAP Role", "SSSD Role")):
             entries.append({"from": text.partition(":")[2].strip(), "commands": []})
@@ -268,10 +269,32 @@ def sudo_of(name: str) -> dict[str, Any]:
     return {"name": name, "rc": code, "entries": entries, "error": err.strip()}
 
 
+def holders(text: str) -> dict[tuple[str, str], str]:
+    """The process of each socket, by protocol and address, from ``ss -p``.
+
+    It writes a process's name as it is, a quote or a line's end in it, too: only what comes after the last name is ss's
+    own, and a line that a name begins has no room for an address and the rest.
+    """
+    found = {}
+    for line in lines_of(text):
+        words, last = line.split(None, 5), re.search(r",pid=(\d+),fd=\d+\)\)\s*\Z", line)
+        if len(words) == 6 and last:
+            found[words[0], words[4]] = last[1]
+    return found
+
+
+def process(pid: str) -> tuple[str, int | None]:
+    """A process's name, which it chooses itself, and the number of the account that has begun it."""
+    uid = re.search(r"(?m)^Uid:\t(\d+)", read(f"/proc/{pid}/status")) if pid else None
+    return printable(read(f"/proc/{pid}/comm").removesuffix("\n")) if pid else "", int(uid[1]) if uid else None
+
+
 def listeners() -> list[dict[str, Any]]:
     """Every TCP and UDP socket that waits for somebody."""
     found = []
-    for line in run(["ss", "-H", "-l", "-n", "-t", "-u", "-p"])[1].splitlines():
+    shown = ["ss", "-H", "-l", "-n", "-t", "-u"]
+    held = holders(run([*shown, "-p"])[1])
+    for line in lines_of(run(shown)[1]):
         words = line.split()
         if len(words) < 5:
             continue
@@ -280,7 +303,7 @@ def listeners() -> list[dict[str, Any]]:
         if "%" in address:
             address, _, interface = address.partition("%")
             interface = interface.rstrip("]")
-        program = line.partition('users:(("')[2].partition('"')[0]
+        program, uid = process(held.get((words[0], words[4]), ""))
         found.append(
             {
                 "proto": words[0],
@@ -288,6 +311,7 @@ def listeners() -> list[dict[str, Any]]:
                 "interface": interface,
                 "port": int(port) if port.isdigit() else 0,
                 "program": program,
+                "uid": uid,
             }
         )
     return found
@@ -300,7 +324,7 @@ def units(names: list[str]) -> dict[str, dict[str, str]]:
     out = run(["systemctl", "show", "-p", keys, "--", *names])[1]
     found = {}
     for block in out.split("\n\n"):
-        pairs = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        pairs = dict(line.split("=", 1) for line in lines_of(block) if "=" in line)
         if "Id" in pairs:
             found[pairs["Id"]] = pairs
     return found
@@ -323,14 +347,14 @@ def backup() -> dict[str, Any]:
     return {
         "last": written("/var/lib/holdfast/backup/last.json"),
         "repository": written("/var/lib/holdfast/backup/repository.json"),
-        "unit": dict(line.split("=", 1) for line in out.splitlines() if "=" in line),
+        "unit": dict(line.split("=", 1) for line in lines_of(out) if "=" in line),
     }
 
 
 def unit_files() -> dict[str, str]:
     """Unit files whose name says that they are ours, with their state."""
     out = run(["systemctl", "list-unit-files", "--no-legend", "--plain", "holdfast*"])[1]
-    return {words[0]: words[1] for words in (line.split() for line in out.splitlines()) if len(words) > 1}
+    return {words[0]: words[1] for words in (line.split() for line in lines_of(out)) if len(words) > 1}
 
 
 def smallest_modulus(options: dict[str, list[str]]) -> int | None:
@@ -338,7 +362,7 @@ def smallest_modulus(options: dict[str, list[str]]) -> int | None:
     path = options.get("modulifile", ["/etc/ssh/moduli"])[0]
     sizes = [
         int(words[4]) + 1
-        for words in (line.split() for line in read(path).splitlines())
+        for words in (line.split() for line in lines_of(read(path)))
         if len(words) >= 7 and words[4].isdigit()
     ]
     return min(sizes) if sizes else None
@@ -366,7 +390,7 @@ def updates() -> dict[str, Any]:
     periodic = "/var/lib/apt/periodic"
     stamps = {name: f"{periodic}/{name}" for name in ("update-stamp", "upgrade-stamp")}
     return {
-        "apt": run(["apt-config", "dump"])[1].splitlines(),
+        "apt": lines_of(run(["apt-config", "dump"])[1]),
         "succeeded": {name: os.stat(path).st_mtime for name, path in stamps.items() if os.path.exists(path)},
     }
 
@@ -413,7 +437,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     state = units([*named, *TIME_SERVICES, "apt-daily-upgrade.timer", *(name for name in files if "@." not in name)])
     login_defs = dict(
         line.split()[:2]
-        for line in read("/etc/login.defs").splitlines()
+        for line in lines_of(read("/etc/login.defs"))
         if line.strip() and not line.startswith("#") and len(line.split()) > 1
     )
     return {
@@ -422,7 +446,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "clock": time.time(),
         "monotonic": time.monotonic(),
         "release": dict(
-            line.replace('"', "").split("=", 1) for line in read("/etc/os-release").splitlines() if "=" in line
+            line.replace('"', "").split("=", 1) for line in lines_of(read("/etc/os-release")) if "=" in line
         ),
         "uid_min": int(login_defs.get("UID_MIN", 1000)),
         "uid_max": int(login_defs.get("UID_MAX", 60000)),
@@ -454,12 +478,12 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "guard_timers": run(["systemctl", "list-units", "--no-legend", "--plain", "holdfast-guard-*.timer"])[1].split(),
         "group_administrators": {
             fields[0]: fields[2].split(",")
-            for fields in (line.split(":") for line in read("/etc/gshadow").splitlines())
+            for fields in (line.split(":") for line in lines_of(read("/etc/gshadow")))
             if len(fields) > 2 and fields[2]
         },
         "group_passwords": [
             line.split(":")[0]
-            for line in read("/etc/gshadow").splitlines()
+            for line in lines_of(read("/etc/gshadow"))
             if password_kind(([*line.split(":"), "*"])[1]) == "usable"
         ],
         "ground": stands_on.result(),

@@ -9,7 +9,7 @@ import secrets
 import socket
 from typing import Any
 
-from verify.remote.tell import read, run
+from verify.remote.tell import lines_of, read, run
 
 TRIES, ANSWER_SECONDS = 2, 2.0
 RESOLVED = "systemd-resolved.service"
@@ -44,7 +44,7 @@ def look_up(resolver: str) -> str:
 def by_link(command: str) -> dict[str, list[str]]:
     """What resolvectl says of servers or domains: of all links together as Global, and of each."""
     found: dict[str, list[str]] = {}
-    for line in run(["resolvectl", "--no-pager", command])[1].splitlines():
+    for line in lines_of(run(["resolvectl", "--no-pager", command])[1]):
         name, _, words = line.partition(":")
         found[name.strip()] = words.split()
     return found

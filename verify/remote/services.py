@@ -35,7 +35,7 @@ def units(names: list[str]) -> dict[str, dict[str, str]]:
     if not names:
         return {}
     blocks = run(["systemctl", "show", "-p", SHOWN, "--", *names]).strip().split("\n\n")
-    parsed = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+    parsed = [dict(line.split("=", 1) for line in block.split("\n") if "=" in line) for block in blocks]
     return {one["Id"]: one for one in parsed if "Id" in one}
 
 
@@ -44,7 +44,7 @@ def others(services: list[dict[str, Any]], declared: set[str]) -> list[str]:
     patterns = [f"{one['name']}-{role}@*.service" for one in services for role in one["parts"]]
     if not patterns:
         return []
-    lines = run(["systemctl", "list-units", "--all", "--plain", "--no-legend", *patterns]).splitlines()
+    lines = run(["systemctl", "list-units", "--all", "--plain", "--no-legend", *patterns]).split("\n")
     return sorted(words[0] for words in map(str.split, lines) if words and words[0] not in declared)
 
 
@@ -57,9 +57,10 @@ def exposures(names: list[str]) -> dict[str, float]:
 
 
 def killed_for_memory() -> list[str]:
-    """Units of which a process was killed for want of memory within a day."""
-    lines = run(["journalctl", "-q", "--since=-1day", "-o", "json", f"MESSAGE_ID={OUT_OF_MEMORY}"]).splitlines()
-    return sorted({str(json.loads(line).get("UNIT", "")) for line in lines})
+    """Units of which a process was killed for want of memory within a day; told by systemd, not by just anybody."""
+    wanted = ["-o", "json", "--output-fields=UNIT", "_PID=1", f"MESSAGE_ID={OUT_OF_MEMORY}"]
+    lines = run(["journalctl", "-q", "--since=-1day", *wanted]).split("\n")
+    return sorted({str(json.loads(line).get("UNIT", "")) for line in lines if line})
 
 
 def described(path: str) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,12 @@ Finding = dict[str, Any]
 
 def finding(check: str, subject: str, level: str, text: str, value: float | None = None) -> Finding:
     """One thing that was looked at."""
-    return {"check": check, "subject": subject, "level": level, "text": text, "value": value}
+    return {"check": check, "subject": printable(subject), "level": level, "text": printable(text), "value": value}
+
+
+def printable(text: str) -> str:
+    """Text of which a stranger may have chosen some: what would move a cursor or begin a line is written out."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def run(*argv: str) -> tuple[int, str]:
@@ -72,43 +77,60 @@ def unescaped(path: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), path)
 
 
+class Mount(NamedTuple):
+    """One mount: the device's numbers, where it is, its options, the file system's kind and own options."""
+
+    device: str
+    path: str
+    options: list[str]
+    kind: str
+    disk: list[str]
+
+
+def mounts(process: str) -> list[Mount]:
+    """What is mounted for a process; a later one covers an earlier one.
+
+    Users choose a place's name where they may mount, as with FUSE. The kernel escapes what ends its own lines and
+    words, and nothing else that Python takes for an end or a space.
+    """
+    with open(f"/proc/{process}/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as handle:
+        halves = [line.split(" - ", 1) for line in handle.read().split("\n") if line]
+    found = []
+    for before, after in halves:
+        words, behind = before.split(" "), after.split(" ")
+        found.append(Mount(words[2], unescaped(words[4]), words[5].split(","), behind[0], behind[2].split(",")))
+    return found
+
+
 def file_systems() -> list[str]:
     """Directories where a file system with room of its own is mounted that can be written to, each one once."""
     found: dict[str, str] = {}
-    with open("/proc/self/mountinfo", encoding="utf-8") as handle:
-        lines = handle.read().splitlines()
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        words, kind, options = before.split(), after.split()[0], after.split()[2].split(",")
-        path = unescaped(words[4])
+    for one in mounts("self"):
         # The file system's own options: for this program all is mounted read-only. An overlay has the room of another.
-        if "rw" not in options or not os.path.isdir(path) or (kind == "overlay" and path != "/"):
-            found.pop(path, None)  # what lay there before is hidden now
+        overlay = one.kind == "overlay" and one.path != "/"
+        if "rw" not in one.disk or not os.path.isdir(one.path) or overlay:
+            found.pop(one.path, None)  # what lay there before is hidden now
         else:
-            found[path] = words[2]
+            found[one.path] = one.device
     firsts = {device: path for path, device in reversed(found.items())}
     return sorted(firsts.values())
 
 
-def turned_read_only(mounts: str) -> list[str]:
+def turned_read_only() -> list[str]:
     """Directories that were mounted to be written to, and whose disk the kernel has made read-only: it has failed.
 
-    *mounts*: mountinfo of the host's first process. In this one's own all is mounted read-only.
+    As the host's first process sees them. For this one all is mounted read-only.
     """
     found: dict[str, str] = {}
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        words, disk = before.split(), after.split()[2].split(",")
-        if "rw" in words[5].split(",") and {"ro", "emergency_ro"} & set(disk):
-            found.setdefault(words[2], unescaped(words[4]))
+    for one in mounts("1"):
+        if "rw" in one.options and {"ro", "emergency_ro"} & set(one.disk):
+            found.setdefault(one.device, one.path)
     return sorted(found.values())
 
 
 def disks(limits: dict[str, Any]) -> Iterator[Finding]:
     """Room and inodes of each file system, as df counts them, and disks that the kernel has made read-only."""
-    with open("/proc/1/mountinfo", encoding="utf-8") as handle:
-        turned = turned_read_only(handle.read())
-    for path in turned:
+    for path in turned_read_only():
         yield finding("disk", path, "fail", "the kernel has made it read-only: journalctl -k")
     for path in file_systems():
         try:
@@ -166,12 +188,12 @@ def certificates(limits: dict[str, Any]) -> Iterator[Finding]:
 
 
 def failed_units() -> Iterator[Finding]:
-    """Units that have failed, this one left out."""
-    code, text = run("systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--full")
+    """Units that have failed, this one left out; without descriptions, which may be mounts', with a user's words."""
+    code, text = run("systemctl", "show", "--state=failed", "-p", "Id", "--", "*")
     if code:
         yield finding("unit", "systemd", "fail", f"cannot be asked: {text}")
         return
-    failed = [line.split()[0] for line in text.splitlines() if line.split()]
+    failed = [line.removeprefix("Id=") for line in text.split("\n") if line]
     for name in failed:
         if name != OWN_UNIT:
             yield finding("unit", name, "fail", f"has failed: journalctl -u {name}")

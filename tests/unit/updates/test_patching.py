@@ -33,7 +33,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(patching, "pending", lambda _: ([], ""))
     monkeypatch.setattr(patching, "_install", lambda *_: [])
     monkeypatch.setattr(patching, "_reboot", lambda _: [])
-    monkeypatch.setattr(old_libraries, "restart", lambda: old_libraries.Restarted([], [], []))
+    monkeypatch.setattr(old_libraries, "restart", lambda: old_libraries.Restarted([], [], [], []))
     monkeypatch.setattr(apt_state, "package_problems", lambda _: [])
     monkeypatch.setattr(apt_state, "full_disk", list)
     monkeypatch.setattr(maintenance_locks, "held", nobody)
@@ -73,3 +73,27 @@ def test_a_patch_that_went_wrong_mends_no_verdict(ran: list[tuple[str, ...]], mo
     monkeypatch.setattr(patching, "_install", lambda *_: ["openssl"])
     assert patching.install("", [])["unwell"] == ["not installed: openssl"]
     assert ("systemctl", "start", patching.CHECK) not in ran
+
+
+def test_what_a_restart_did_not_mend_makes_a_host_unwell(
+    ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was restarted all the same is told, too."""
+    done = old_libraries.Restarted(["web.service"], [], [], ["still running old code: web.service"])
+    monkeypatch.setattr(old_libraries, "restart", lambda: done)
+    monkeypatch.setattr(patching, "failed_units", list)
+    told = patching.install("", [])
+    assert told["unwell"] == ["still running old code: web.service"]
+    assert "restarted: web.service" in told["lines"]
+    assert not ran
+
+
+def test_what_a_unit_said_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patching, "run", lambda *_: (0, "one\x1b[2J\rok\ntwo\u202e"))
+    told = patching._last_words("web.service")
+    assert told == r"web.service has failed: one\x1b[2J\rok / two\u202e"
+
+
+def test_failed_units_by_their_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patching, "must", lambda *_: "Id=web.service\n\nId=run-user-x.mount")
+    assert patching.failed_units() == ["web.service", "run-user-x.mount"]

@@ -22,8 +22,11 @@ MINUTES = 10
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A host that has to be rebooted. ``waits`` and ``restarts``: how many seconds of its clock that takes."""
-    host = SimpleNamespace(now=0.0, waits=0.0, restarts=0.0, commands=[])
+    """A host that has to be rebooted. ``waits`` and ``restarts``: how many seconds of its clock that takes.
+
+    ``wrong``: what the restarts did not mend.
+    """
+    host = SimpleNamespace(now=0.0, waits=0.0, restarts=0.0, commands=[], wrong=[])
 
     @contextlib.contextmanager
     def held(seconds: float, *, apt: bool) -> Iterator[None]:
@@ -35,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     def restart() -> SimpleNamespace:
         host.now += host.restarts
-        return SimpleNamespace(units=[], reboot=["init"])
+        return SimpleNamespace(units=[], reboot=["init"], wrong=host.wrong)
 
     monkeypatch.setattr(updates, "settings", lambda: {"window_minutes": MINUTES, "reboot": True})
     monkeypatch.setattr(time, "monotonic", lambda: host.now)
@@ -67,3 +70,17 @@ def test_no_reboot_near_the_end(clock: SimpleNamespace) -> None:
     with pytest.raises(Problem, match="comes in the next one: runs old code: init"):
         updates.window()
     assert not clock.commands
+
+
+def test_what_runs_old_code_because_it_chooses_to_keeps_no_host_from_its_reboot(clock: SimpleNamespace) -> None:
+    """The unit fails all the same, and says what it was."""
+    clock.wrong = ["restarted, and still running old code: web.service"]
+    with pytest.raises(Problem, match="still running old code: web"):
+        updates.window()
+    assert clock.commands == [("systemctl", "reboot")]
+
+
+def test_it_is_told_also_where_no_reboot_comes(clock: SimpleNamespace) -> None:
+    clock.restarts, clock.wrong = MINUTES * 60 - 1, ["still running old code: web.service"]
+    with pytest.raises(Problem, match="runs old code: init; still running old code: web"):
+        updates.window()

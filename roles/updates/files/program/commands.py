@@ -1,4 +1,4 @@
-"""Running other programs, and the one way to fail with a message for people."""
+"""Running other programs, reading what the kernel tells, and the one way to fail with a message for people."""
 
 from __future__ import annotations
 
@@ -44,10 +44,25 @@ def must(*argv: str, seconds: float = 60) -> str:
     return text
 
 
+def kernel_text(path: str) -> str:
+    """Text of a file in /proc, whose lines end where the kernel ends them: split it at line feeds alone.
+
+    Names in it are chosen by whoever has the process, and of a line's ends the kernel escapes this one alone. Python
+    would take a dozen others for one, the carriage return among them, and believe a line that a file's name holds.
+    """
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as handle:
+        return handle.read()
+
+
+def printable(text: str) -> str:
+    """Text for people of which a stranger chose some: what would move a cursor or begin a line is written out."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def properties(unit: str, *names: str) -> dict[str, str]:
     """What systemd says of a unit; times in seconds since 1970, as `@…`."""
     text = must("systemctl", "show", "--timestamp=unix", "-p", ",".join(names), "--", unit)
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
 
 
 def settings() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from commands import Problem, run
+from commands import Problem, kernel_text, printable, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,8 +130,7 @@ def holder(path: str) -> str:
 
 def _command(pid: int) -> str:
     try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as handle:
-            return handle.read().strip()
+        return printable(kernel_text(f"/proc/{pid}/comm").removesuffix("\n"))
     except FileNotFoundError:  # it has just ended, or belongs to a container
         return "somebody"
 

@@ -18,7 +18,7 @@ import installed_packages
 import maintenance_locks
 import old_libraries
 import reboot_need
-from commands import LOCK_WAIT, Problem, must, run
+from commands import LOCK_WAIT, Problem, must, printable, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,11 +150,12 @@ def install(package: str, held: list[str]) -> dict[str, Any]:
         wanted, _ = pending(package)
         left = _install(package, wanted)
         unwell = [f"not installed: {', '.join(left)}"] if left else []
-        restarted = old_libraries.Restarted([], [], [])
+        restarted = old_libraries.Restarted([], [], [], [])
         try:
             restarted = old_libraries.restart()
         except Problem as problem:
             unwell.append(str(problem))
+    unwell += restarted.wrong
     if CHECK in before and not unwell:
         run("systemctl", "start", CHECK, seconds=300)  # mended, perhaps; where not, it is among the failed ones below
     failed = failed_units()
@@ -185,11 +186,12 @@ def _install(package: str, wanted: list[Pending]) -> list[str]:
 
 
 def failed_units() -> list[str]:
-    """Units that have failed."""
-    text = must("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full")
-    return [line.split()[0] for line in text.splitlines() if line.strip()]
+    """Units that have failed; without descriptions, which may be mounts', with a user's words."""
+    text = must("systemctl", "show", "--state=failed", "-p", "Id", "--", "*")
+    return [line.removeprefix("Id=") for line in text.split("\n") if line]
 
 
 def _last_words(unit: str) -> str:
     _, said = run("journalctl", "-u", unit, "-n", "3", "-o", "cat", "--no-pager")
-    return f"{unit} has failed: {' / '.join(said.splitlines())}"
+    words = " / ".join(printable(line) for line in said.split("\n"))
+    return f"{unit} has failed: {words}"
