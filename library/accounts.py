@@ -10,9 +10,10 @@ description:
   - With O(state=present), missing groups and accounts are created and nothing else is touched. A new account has no
     password and is in no supplementary group, so it opens no door. Memberships, expiry and passwords are
     M(guard_commit)'s.
-  - With O(state=closed), accounts that M(guard_commit) has closed are ended. Their sessions are killed and their
-    crontab is removed; an account that this module created, or the provider's, is deleted, and its home directory
-    moved aside, for root only. One in which a file system is mounted stays in its place, for root only.
+  - With O(state=closed), accounts that M(guard_commit) has closed are ended. Their sessions are killed, and their
+    lingering, crontab and jobs of C(at) are removed; an account that this module created, or the provider's, is
+    deleted, and its home directory moved aside, for root only. One in which a file system is mounted stays in its
+    place, for root only. Its set-uid files in C(/tmp), C(/var/tmp) and C(/dev/shm) are removed.
   - Which accounts were created here is kept in C(/var/lib/holdfast/access/created.json).
 options:
   state:
