@@ -14,7 +14,8 @@ description:
     lingering, crontab and jobs of C(at) are removed; an account that this module created, or the provider's, is
     deleted, and its home directory moved aside, for root only. One in which a file system is mounted stays in its
     place, for root only. Its set-uid files in C(/tmp), C(/var/tmp) and C(/dev/shm) are removed.
-  - Which accounts were created here is kept in C(/var/lib/holdfast/access/created.json).
+  - Which accounts were created here is kept in C(/var/lib/holdfast/access/created.json), and beside it, in
+    C(numbers.json), the highest number of a person's account or group. A new account's is above it.
 options:
   state:
     description: Which of the two.

@@ -95,6 +95,26 @@ def test_removed_person(target: Target, tmp_path: Path) -> None:
     assert mine.play(SITE).changed == 0
 
 
+def test_numbers_of_a_removed_person_are_given_to_nobody(target: Target, tmp_path: Path) -> None:
+    """What lies about with the numbers of the one who came last stays nobody's, whoever comes next."""
+    mine = own(target, tmp_path)
+    people = "group_vars/all/people.yml"
+    edit(mine, people, lambda data: next(one for one in data["people"] if one["name"] == "bob").update(name="carl"))
+    mine.play(SITE)
+    uid, gid = mine.sh("id -u carl; id -g carl").split()
+    carl: list[Any] = []
+
+    def leaves(data: Any) -> None:
+        carl.extend(person for person in data["people"] if person["name"] == "carl")
+        data["people"].remove(carl[0])
+
+    for change in (leaves, lambda data: data["people"].append({**carl[0], "name": "dora"})):
+        edit(mine, people, change)
+        mine.play(SITE)
+    assert mine.sh("getent passwd carl", check=False) == ""
+    assert mine.sh("id -u dora; id -g dora").split() == [str(int(uid) + 1), str(int(gid) + 1)]
+
+
 def test_removed_person_whose_account_was_there_before(target: Target, tmp_path: Path) -> None:
     """The account that holdfast did not create stays, closed; with nothing that cron would run for it."""
     mine = own(target, tmp_path)

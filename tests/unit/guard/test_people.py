@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+import given
 import people
 import pytest
 from host import GuardError
@@ -59,6 +60,7 @@ def test_rules_that_grant(text: str, lines: list[int]) -> None:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> people.Work:
     monkeypatch.setattr(people, "RECORD", tmp_path / "created.json")
+    monkeypatch.setattr(given, "RECORD", tmp_path / "numbers.json")
     (tmp_path / "created.json").write_text(json.dumps(["bob"]))
     monkeypatch.setattr("os.chown", lambda *_: None)
     (tmp_path / "bob").mkdir()
@@ -100,7 +102,8 @@ def test_what_another_of_that_name_left_is_given_to_nobody(monkeypatch: pytest.M
     with pytest.raises(GuardError, match="/home/bob is there and belongs to root"):
         people.refuse_home("bob")
     monkeypatch.setattr(Path, "stat", lambda _: type("", (), {"st_uid": 1001}))
-    people.refuse_home("bob")
+    with pytest.raises(GuardError, match="/home/bob is there and belongs to number 1001"):
+        people.refuse_home("bob")
 
 
 def test_no_other_kind_of_break_hides_an_account() -> None:
@@ -156,3 +159,6 @@ def test_nobody_is_made_a_member_of_a_group_of_the_system_by_a_name(
     shown = arguments[arguments.index(told[0]) :]
     assert shown[: len(told)] == told
     assert {"--gid", "--user-group"} & set(arguments) == {told[0]}
+    number = arguments[arguments.index("--uid") + 1]
+    assert int(number) == work.numbers.highest  # and no other for its group
+    assert {f"GID_MIN={number}", f"GID_MAX={number}"} <= set(arguments)

@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from given import Numbers
 from host import GuardError, write_durably
 from left import OPEN_TO_ALL, jobs, remove_set_ids
 from running import end, lingers, numbers_of, processes
@@ -120,6 +121,7 @@ class Work:
         self.check = check
         self.did: list[str] = []
         self.created: set[str] = set()
+        self.numbers = Numbers(human_uids(), check=check)
         with contextlib.suppress(ValueError, TypeError):
             self.created = set(json.loads(read(RECORD) or "[]"))
 
@@ -153,14 +155,17 @@ class Work:
             except KeyError:
                 self.did.append(f"create the account {name}")
                 refuse_home(name)
+                number = self.numbers.take(name)
                 self.created.add(name)
                 self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
-                own = (*primary_group(name), "--shell", account["shell"], "--password", "*")
+                # Its own group gets the same number or, where somebody took that meanwhile, none.
+                exact = ("--uid", str(number), "--key", f"GID_MIN={number}", "--key", f"GID_MAX={number}")
+                own = (*exact, *primary_group(name), "--shell", account["shell"], "--password", "*")
                 self.run("useradd", "--create-home", *NO_AGEING, *own, name)
                 if not self.check:
                     made = pwd.getpwnam(name)
                     Path(made.pw_dir).chmod(0o700)
-                    if os.stat(made.pw_dir).st_uid == 0:  # an empty one that was there: useradd leaves it as it is
+                    if os.stat(made.pw_dir).st_uid != made.pw_uid:  # an empty one that was there: useradd leaves it
                         os.chown(made.pw_dir, made.pw_uid, made.pw_gid)
                 continue
             if entry.pw_uid not in human_uids():
@@ -234,11 +239,16 @@ class Work:
 
 
 def refuse_home(name: str) -> None:
-    """Refuse a new account whose home directory was kept from another of that name: whose files they are is unknown."""
+    """Refuse a new account whose home directory was another's of that name: whose files they are is unknown.
+
+    The account gets a number that nobody had, so that they could not be its own.
+    """
     home = Path("/home") / name
-    if home.is_dir() and home.stat().st_uid == 0 and set(os.listdir(home)) - EMPTY:
+    if home.is_dir() and set(os.listdir(home)) - EMPTY:
+        number = home.stat().st_uid
+        owner = "root" if number == 0 else f"number {number}"
         raise GuardError(
-            f"the account {name} is to be created, and {home} is there and belongs to root, as what another of that "
+            f"the account {name} is to be created, and {home} is there and belongs to {owner}, as what another of that "
             "name left: move it away or unmount it first"
         )
 
@@ -254,6 +264,7 @@ def people(order: dict[str, Any]) -> dict[str, Any]:
     work = Work(check=order["check_mode"])
     declared = {account["name"] for account in order["accounts"]} | set(order["keep"])
     undeclared = undeclared_names(read(Path("/etc/passwd")), read(Path("/etc/shadow")), declared, human_uids())
+    work.numbers.keep()  # whoever made these accounts: one that is deleted by hand has had its number, too
     # An account that is closed and of which nothing lives, but is not ours to delete, waits for nothing.
     ours = (work.created | {order["first_user"]}) - set(order["ended"])
     waiting = [name for name, is_closed in undeclared.items() if not is_closed or name in ours or lives(name)]
