@@ -10,10 +10,12 @@ description:
   - With O(state=present), missing groups and accounts are created and nothing else is touched. A new account has no
     password and is in no supplementary group, so it opens no door. Memberships, expiry and passwords are
     M(guard_commit)'s.
-  - With O(state=closed), accounts that M(guard_commit) has closed are ended. Their sessions are killed and their
-    crontab is removed; an account that this module created, or the provider's, is deleted, and its home directory
-    moved aside, for root only. One in which a file system is mounted stays in its place, for root only.
-  - Which accounts were created here is kept in C(/var/lib/holdfast/access/created.json).
+  - With O(state=closed), accounts that M(guard_commit) has closed are ended. Their sessions are killed, and their
+    lingering, crontab and jobs of C(at) are removed; an account that this module created, or the provider's, is
+    deleted, and its home directory moved aside, for root only. One in which a file system is mounted stays in its
+    place, for root only. Its set-uid files in C(/tmp), C(/var/tmp) and C(/dev/shm) are removed.
+  - Which accounts were created here is kept in C(/var/lib/holdfast/access/created.json), and beside it, in
+    C(numbers.json), the highest number of a person's account or group. A new account's is above it.
 options:
   state:
     description: Which of the two.

@@ -75,6 +75,7 @@ packages: {description: What somebody asked for (apt-mark showmanual)., type: li
 """
 
 import base64
+import contextlib
 import glob
 import grp
 import hashlib
@@ -97,6 +98,7 @@ ADMIN_GROUPS = ("sudo", "admin", "wheel")
 DNAT = re.compile(r"(?m)^-A (?!OUTPUT )\S+ (.* )?-j DNAT( .*)?$")
 PROTOCOLS = {"tcp": ("tcp",), "udp": ("udp",), "th": ("tcp", "udp")}
 NFT = "/usr/sbin/nft"
+PROC = "/proc"
 PATIENCE = 60  # seconds that a command has to answer
 
 
@@ -105,15 +107,13 @@ class SurveyError(Exception):
 
 
 def output(*argv: str, needed: bool = False) -> str:
-    """Return what a command prints; nothing where it is not installed.
+    """Return what a command prints, with the ends of its lines as they are; nothing where it is not installed.
 
     :param needed: it has to succeed. Others fail in the ordinary course, as `systemctl is-enabled` does.
     :raises SurveyError: it gave no answer, of which nobody can say that nothing is there.
     """
     try:
-        done = subprocess.run(
-            argv, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=PATIENCE
-        )
+        done = subprocess.run(argv, capture_output=True, check=False, timeout=PATIENCE)
     except OSError as error:
         if needed:
             raise no_answer(argv, f"cannot be run on this host ({error.strerror})") from error
@@ -121,9 +121,9 @@ def output(*argv: str, needed: bool = False) -> str:
     except subprocess.TimeoutExpired as error:
         raise no_answer(argv, f"gave no answer on this host for {PATIENCE} s") from error
     if needed and done.returncode:
-        last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["without a word"])[-1]
         raise no_answer(argv, f"fails on this host with code {done.returncode} ({last})")
-    return done.stdout
+    return done.stdout.decode(errors="replace")
 
 
 def no_answer(argv: tuple[str, ...], why: str) -> SurveyError:
@@ -146,17 +146,41 @@ def read(path: str) -> str:
 def owner_of(pid: int) -> tuple[str, str]:
     """Return the account and the systemd unit of a process; empty where it has ended."""
     try:
-        user = pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
+        user = pwd.getpwuid(os.stat(f"{PROC}/{pid}").st_uid).pw_name
     except (OSError, KeyError):
         return "", ""
-    units = re.findall(r"/([^/\n]+\.(?:service|scope))", read(f"/proc/{pid}/cgroup"))
+    units = re.findall(r"/([^/\n]+\.(?:service|scope))", read(f"{PROC}/{pid}/cgroup"))
     return user, units[-1] if units else ""
 
 
-def listeners(text: str) -> list[dict[str, object]]:
-    """Return the sockets of ``ss -Hltunp`` that others could reach, besides clients' own."""
+def holders() -> dict[str, int]:
+    """Return the process that holds each socket, by the socket's number; of several the last one.
+
+    `ss -p` would tell, with names that processes give themselves: another's number or the end of a line may be in them.
+    """
+    found = {}
+    for pid in sorted(int(name) for name in os.listdir(PROC) if name.isdigit()):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"{PROC}/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    kind, _colon, number = os.readlink(f"{PROC}/{pid}/fd/{name}").partition(":")
+                    if kind == "socket":
+                        found[number.strip("[]")] = pid
+    return found
+
+
+def program_of(pid: int) -> str:
+    """Return the name that a process gives itself, on one line."""
+    return re.sub(r"[^ -~]", "?", read(f"{PROC}/{pid}/comm").removesuffix("\n"))
+
+
+def listeners(text: str, pids: dict[str, int]) -> list[dict[str, object]]:
+    """Return the sockets of ``ss -Hltune`` that others could reach, besides clients' own.
+
+    :param pids: the process that holds each socket, by the socket's number.
+    """
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         words = line.split()
         if len(words) < 5:
             continue
@@ -167,16 +191,17 @@ def listeners(text: str) -> list[dict[str, object]]:
                 continue
         except ValueError:
             continue
-        process = re.search(r'"([^"]+)",pid=(\d+)', line)
         if (words[0], int(port)) in CLIENTS:
             continue
-        user, unit = owner_of(int(process[2])) if process else ("", "")
+        inode = re.search(r" ino:(\d+) ", line)
+        pid = pids.get(inode[1]) if inode else None
+        user, unit = owner_of(pid) if pid else ("", "")
         found.append(
             {
                 "proto": words[0],
                 "address": address,
                 "port": int(port),
-                "program": process[1] if process else "",
+                "program": program_of(pid) if pid else "",
                 "user": user,
                 "unit": unit,
             }
@@ -400,7 +425,7 @@ def survey() -> dict[str, object]:
     passwords = usable_passwords()
     return {
         "hostname": os.uname().nodename,
-        "listeners": listeners(output("ss", "-Hltunp", needed=True)),
+        "listeners": listeners(output("ss", "-Hltune", needed=True), holders()),
         "published": published(),
         "keys": keys(
             accounts,

@@ -52,6 +52,27 @@ CONTAINER = (
 )
 
 
+# Processes that do not want to be seen: the name looks like the end of a line and a line of /proc/PID/status, or is no
+# text; the first thread has ended, and another runs on.
+NAMES = (r"x\rState:\tZ", r"x\rUid:\t9 9", r"x\nState:\tZ", r"\xff")
+RENAMED = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'{}', 0, 0, 0); time.sleep(888)"
+HEADLESS = (
+    "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(888,)).start();"
+    " ctypes.CDLL(None).pthread_exit(None)"
+)
+HIDDEN = "\n".join(
+    f'systemd-run --quiet --uid=bob python3 -c "{code}"'
+    for code in (*(RENAMED.format(name) for name in NAMES), HEADLESS)
+)
+# What systemd starts at each boot, and what another number runs within the sessions.
+LINGERING = "loginctl enable-linger bob; until systemctl is-active user@$(id -u bob); do sleep 0.1; done"
+IN_A_SESSION = "systemd-run --quiet --slice=user-$(id -u bob).slice --uid=nobody sleep 888"
+LINGERS = "/var/lib/systemd/linger/bob"
+AT_JOB = "/var/spool/cron/atjobs/a0000101"
+LEAVES = f"""mkdir -p {AT_JOB.rpartition("/")[0]}; touch {AT_JOB}; cp /bin/sh /var/tmp/shell
+chown bob: {AT_JOB} /var/tmp/shell; chmod 4755 /var/tmp/shell"""
+
+
 def without_bob(data: Any) -> None:
     """Bob is no longer among the people."""
     data["people"] = [person for person in data["people"] if person["name"] != "bob"]
@@ -61,15 +82,37 @@ def test_removed_person(target: Target, tmp_path: Path) -> None:
     """No session, no login, no account and no crontab are left; what was at home is kept for root. Containers go on."""
     mine = own(target, tmp_path)
     uid = mine.sh(f"{OWN_HOME}\n{BEHIND}\n{CONTAINER}\nid -u bob").strip()
+    mine.sh(f"{HIDDEN}\n{LINGERING}\n{IN_A_SESSION}\n{LEAVES}")
     with session(mine, "bob") as stays:
         edit(mine, "group_vars/all/people.yml", without_bob)
         mine.play(SITE)
         assert stays.wait(timeout=10) != 0, "the removed person kept a session"
     assert mine.ssh("bob", "true") == 255
-    assert mine.sh(f"getent passwd bob; ls {CRONTAB} /home/bob 2>/dev/null", check=False) == ""
+    gone = f"{CRONTAB} {AT_JOB} {LINGERS} /home/bob /var/tmp/shell"
+    assert mine.sh(f"getent passwd bob; pgrep -u nobody -x sleep; ls {gone} 2>/dev/null", check=False) == ""
     assert len(mine.sh(f"pgrep -u {uid}").split()) == len(mine.sh("pgrep -fx 'sleep 777'").split()) == 1
     assert mine.sh("cd /home/bob.closed-*; cat notes; stat -c '%U %a' .").split() == ["mine", "root", "700"]
     assert mine.play(SITE).changed == 0
+
+
+def test_numbers_of_a_removed_person_are_given_to_nobody(target: Target, tmp_path: Path) -> None:
+    """What lies about with the numbers of the one who came last stays nobody's, whoever comes next."""
+    mine = own(target, tmp_path)
+    people = "group_vars/all/people.yml"
+    edit(mine, people, lambda data: next(one for one in data["people"] if one["name"] == "bob").update(name="carl"))
+    mine.play(SITE)
+    uid, gid = mine.sh("id -u carl; id -g carl").split()
+    carl: list[Any] = []
+
+    def leaves(data: Any) -> None:
+        carl.extend(person for person in data["people"] if person["name"] == "carl")
+        data["people"].remove(carl[0])
+
+    for change in (leaves, lambda data: data["people"].append({**carl[0], "name": "dora"})):
+        edit(mine, people, change)
+        mine.play(SITE)
+    assert mine.sh("getent passwd carl", check=False) == ""
+    assert mine.sh("id -u dora; id -g dora").split() == [str(int(uid) + 1), str(int(gid) + 1)]
 
 
 def test_removed_person_whose_account_was_there_before(target: Target, tmp_path: Path) -> None:
@@ -82,9 +125,12 @@ def test_removed_person_whose_account_was_there_before(target: Target, tmp_path:
     assert mine.sh(f"ls {CRONTAB}", check=False) == ""
     assert mine.sh("getent passwd bob; cat /home/bob/notes").startswith("bob:")
     assert mine.play(SITE).changed == 0
-    mine.sh(JOB)  # put back by hand, say
-    assert "remove the crontab of bob" in mine.play(SITE).text
-    assert mine.sh(f"ls {CRONTAB}", check=False) == ""
+    mine.sh(f"{JOB}\ntouch {LINGERS}\n{IN_A_SESSION}")  # put back by hand, say
+    said = mine.play(SITE).text
+    assert "remove the crontab of bob" in said
+    assert "let nothing of bob run without a login" in said
+    assert "end the sessions of bob" in said
+    assert mine.sh(f"ls {CRONTAB} {LINGERS}; pgrep -u nobody -x sleep", check=False) == ""
 
 
 def with_other_key(person: str, key: Path) -> Callable[[Any], None]:

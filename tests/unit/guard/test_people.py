@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+import given
 import people
 import pytest
 from host import GuardError
@@ -59,6 +60,7 @@ def test_rules_that_grant(text: str, lines: list[int]) -> None:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> people.Work:
     monkeypatch.setattr(people, "RECORD", tmp_path / "created.json")
+    monkeypatch.setattr(given, "RECORD", tmp_path / "numbers.json")
     (tmp_path / "created.json").write_text(json.dumps(["bob"]))
     monkeypatch.setattr("os.chown", lambda *_: None)
     (tmp_path / "bob").mkdir()
@@ -100,30 +102,34 @@ def test_what_another_of_that_name_left_is_given_to_nobody(monkeypatch: pytest.M
     with pytest.raises(GuardError, match="/home/bob is there and belongs to root"):
         people.refuse_home("bob")
     monkeypatch.setattr(Path, "stat", lambda _: type("", (), {"st_uid": 1001}))
-    people.refuse_home("bob")
+    with pytest.raises(GuardError, match="/home/bob is there and belongs to number 1001"):
+        people.refuse_home("bob")
 
 
-@pytest.mark.parametrize(
-    ("namespace", "cgroup", "counts"),
-    [
-        ("host", "/user.slice/user-1001.slice/session-4.scope", True),
-        ("host", "/docker/f00/system.slice/cron.service", True),  # the host itself is a container
-        ("other", "/system.slice/docker-f00.scope", False),
-        ("other", "/kubepods.slice/kubepods-pod1.slice/cri-containerd-f00.scope", False),
-        ("other", "/user.slice/user-1001.slice/user@1001.service/user.slice/libpod-f00.scope", True),
-        ("other", "/system.slice/cron.service", True),  # `unshare --pid` of a job of the account's own
-    ],
-)
-def test_a_containers_process_with_the_same_number_is_not_the_accounts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, namespace: str, cgroup: str, *, counts: bool
-) -> None:
-    monkeypatch.setattr(people, "PROC", tmp_path)
-    for name, inside in (("self", "host"), ("42", namespace)):
-        (tmp_path / name / "ns").mkdir(parents=True)
-        (tmp_path / name / "ns/pid").symlink_to(f"pid:[{inside}]")
-    (tmp_path / "42/status").write_text("State:\tS (sleeping)\nUid:\t1001\t1001\t1001\t1001\n")
-    (tmp_path / "42/cgroup").write_text(f"0::{cgroup}\n")
-    assert people.processes(1001) == ({42} if counts else set())
+def test_no_other_kind_of_break_hides_an_account() -> None:
+    """Somebody may change room and telephone in the line of the own account."""
+    passwd = "bob:x:1001:1001:Bob,\u2028room\r,\x0b:/home/bob:/bin/bash\n"
+    assert people.undeclared_names(passwd, SHADOW, set(), range(1000, 60001)) == {"bob": True}
+
+
+def test_an_account_that_cannot_be_ended_keeps_no_other(work: people.Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_: people.Work, name: str) -> None:
+        if name == "bob":
+            raise GuardError("processes of bob do not end")
+
+    deleted: list[str] = []
+    monkeypatch.setattr(people.Work, "end_sessions", end)
+    monkeypatch.setattr(people.Work, "drop_jobs", lambda *_: None)
+    monkeypatch.setattr(people.Work, "delete", lambda _, name: deleted.append(name))
+    with pytest.raises(GuardError, match="processes of bob do not end"):
+        work.closed(["bob", "eve"], {"bob", "eve"})
+    assert deleted == ["eve"]
+
+
+@pytest.mark.parametrize("record", ["[1, 2]", "5", "{", "null", "\xff"])
+def test_a_broken_record_of_created_accounts_ends_no_run(work: people.Work, record: str) -> None:
+    people.RECORD.write_text(record, encoding="latin-1")
+    assert "bob" not in people.Work(check=True).created
 
 
 @pytest.mark.parametrize(
@@ -153,3 +159,6 @@ def test_nobody_is_made_a_member_of_a_group_of_the_system_by_a_name(
     shown = arguments[arguments.index(told[0]) :]
     assert shown[: len(told)] == told
     assert {"--gid", "--user-group"} & set(arguments) == {told[0]}
+    number = arguments[arguments.index("--uid") + 1]
+    assert int(number) == work.numbers.highest  # and no other for its group
+    assert {f"GID_MIN={number}", f"GID_MAX={number}"} <= set(arguments)

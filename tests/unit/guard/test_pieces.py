@@ -69,7 +69,7 @@ def test_nobody_is_ended_while_sshd_cannot_be_asked(monkeypatch: pytest.MonkeyPa
     ended: list[int] = []
     answers = {
         "/usr/sbin/sshd": (0, "listenaddress 0.0.0.0:22"),
-        "ss": (0, 'LISTEN 0 1 0.0.0.0:22 x users:(("sshd",pid=7,fd=3))'),
+        "ss": (0, "LISTEN 0 1 0.0.0.0:22 0.0.0.0:* ino:7 sk:1 <->"),
     }
     monkeypatch.setattr(sshd, "run", lambda name, *_: answers.get(name, (1, "no answer from the bus")))
     monkeypatch.setattr(sshd, "log", said.append)
@@ -77,6 +77,33 @@ def test_nobody_is_ended_while_sshd_cannot_be_asked(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("os.makedirs", lambda *_, **__: None)
     sshd.end_strays()
     assert (ended, "no answer from the bus" in said[0]) == ([], True)
+
+
+def test_a_stray_sshd_is_told_by_its_program_and_its_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever calls itself sshd, with another's number in the name, names nobody who would be ended for it."""
+    answers = {
+        "/usr/sbin/sshd": "listenaddress 0.0.0.0:22\nlistenaddress [::]:22",
+        "ss": "LISTEN 0 1 0.0.0.0:22 0.0.0.0:* ino:7 sk:1 cgroup:/a ino:9 <->\n"
+        "LISTEN 0 1 [::]:22 [::]:* uid:1001 ino:8 sk:2 cgroup:/b\rLISTEN 0 1 [::1]:22 [::]:* ino:6 <->\n"
+        "LISTEN 0 1 127.0.0.1:2222 0.0.0.0:* ino:5 sk:3 <->",
+        "systemctl": "41",
+    }
+    monkeypatch.setattr(sshd, "run", lambda name, *_: (0, answers[name]))
+    monkeypatch.setattr(sshd, "PROC", tmp_path)
+    monkeypatch.setattr("os.makedirs", lambda *_, **__: None)
+    for pid, program, inode in (
+        (41, sshd.PROGRAM, 7),
+        (42, f"{sshd.PROGRAM} (deleted)", 8),
+        (43, "/usr/bin/python3", 8),
+        (44, sshd.PROGRAM, 5),
+        (45, sshd.PROGRAM, 9),
+        (46, sshd.PROGRAM, 6),
+    ):
+        (tmp_path / f"{pid}/fd").mkdir(parents=True)
+        (tmp_path / f"{pid}/exe").symlink_to(program)
+        (tmp_path / f"{pid}/fd/3").symlink_to(f"socket:[{inode}]")
+    assert sshd._strays() == {42}
+    assert sshd._owned() == {"0.0.0.0:22"}
 
 
 def test_rules_are_told_by_their_comments() -> None:

@@ -10,27 +10,23 @@ import json
 import os
 import pwd
 import re
-import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
-from host import GuardError
+from given import Numbers
+from host import GuardError, write_durably
+from left import OPEN_TO_ALL, jobs, remove_set_ids
+from running import end, lingers, numbers_of, processes
 
 RECORD = Path("/var/lib/holdfast/access/created.json")
 LONG_EXPIRED = "1"  # shadow(5) field 8 of an account that the guard has closed
-SESSION_SECONDS = 5.0  # time that the processes of a closed account get to end by themselves
 OWN_SUDOERS = Path("/etc/sudoers.d/holdfast")
-PROC = Path("/proc")
-CRONTABS = Path("/var/spool/cron/crontabs")
 # Whatever login.defs says: the age of a password that does not exist would lock its account, keys and all.
 NO_AGEING = ("--key", "PASS_MAX_DAYS=-1")
 # How rename(2) refuses a mount point, and a folder that another layer of an overlay holds.
 EMPTY = {"lost+found"}  # a new volume, or a folder that was made for the account
 IN_ITS_PLACE = (errno.EBUSY, errno.EXDEV)
-# Where engines that only root can ask put the processes of a container: cgroups of Docker, containerd, LXC and such.
-CONTAINER = re.compile(r"/(docker|libpod|lxc|crio|cri-containerd|kubepods|machine\.slice)\b")
 
 
 def human_uids() -> range:
@@ -64,9 +60,10 @@ def undeclared_names(passwd: str, shadow: str, declared: set[str], humans: range
     :param declared: names that are declared or kept.
     :param humans: the uids of people.
     """
-    fields = {line.split(":", 1)[0]: line.split(":") for line in shadow.splitlines() if line.count(":") >= 7}
+    # By the line's end alone: who changes the name or the room of an account could put another kind of break there.
+    fields = {line.split(":", 1)[0]: line.split(":") for line in shadow.split("\n") if line.count(":") >= 7}
     found = {}
-    for line in passwd.splitlines():
+    for line in passwd.split("\n"):
         entry = line.split(":")
         if len(entry) < 7 or not entry[2].isdigit():  # `+::::::`, say
             continue
@@ -109,9 +106,9 @@ def foreign_sudo() -> list[str]:
 
 
 def read(path: Path) -> str:
-    """Return the text of a file, empty when it is not there."""
+    """Return the text of a file with the ends of its lines as they are, empty when it is not there."""
     try:
-        return path.read_text(errors="surrogateescape")
+        return path.read_bytes().decode(errors="surrogateescape")
     except FileNotFoundError:
         return ""
 
@@ -124,7 +121,8 @@ class Work:
         self.check = check
         self.did: list[str] = []
         self.created: set[str] = set()
-        with contextlib.suppress(ValueError):
+        self.numbers = Numbers(human_uids(), check=check)
+        with contextlib.suppress(ValueError, TypeError):
             self.created = set(json.loads(read(RECORD) or "[]"))
 
     def run(self, *command: str, ok: tuple[int, ...] = (0,)) -> None:
@@ -141,12 +139,7 @@ class Work:
         if self.check or read(RECORD) == text:
             return
         RECORD.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = RECORD.with_suffix(".new")
-        with fresh.open("w") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        fresh.replace(RECORD)
+        write_durably(str(RECORD), text.encode())
 
     def present(self, groups: list[str], accounts: list[dict[str, str]]) -> None:
         """Create what is missing."""
@@ -162,16 +155,17 @@ class Work:
             except KeyError:
                 self.did.append(f"create the account {name}")
                 refuse_home(name)
+                number = self.numbers.take(name)
                 self.created.add(name)
                 self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
-                own = primary_group(name)
-                self.run(
-                    "useradd", "--create-home", *NO_AGEING, *own, "--shell", account["shell"], "--password", "*", name
-                )
+                # Its own group gets the same number or, where somebody took that meanwhile, none.
+                exact = ("--uid", str(number), "--key", f"GID_MIN={number}", "--key", f"GID_MAX={number}")
+                own = (*exact, *primary_group(name), "--shell", account["shell"], "--password", "*")
+                self.run("useradd", "--create-home", *NO_AGEING, *own, name)
                 if not self.check:
                     made = pwd.getpwnam(name)
                     Path(made.pw_dir).chmod(0o700)
-                    if os.stat(made.pw_dir).st_uid == 0:  # an empty one that was there: useradd leaves it as it is
+                    if os.stat(made.pw_dir).st_uid != made.pw_uid:  # an empty one that was there: useradd leaves it
                         os.chown(made.pw_dir, made.pw_uid, made.pw_gid)
                 continue
             if entry.pw_uid not in human_uids():
@@ -181,45 +175,42 @@ class Work:
                 )
 
     def closed(self, names: list[str], ours: set[str]) -> None:
-        """End the accounts, and delete those of them that are ours to delete."""
+        """End the accounts, and delete those of them that are ours to delete. One that cannot be keeps no other."""
+        problems = []
         for name in names:
-            self.end_sessions(name)
-            self.drop_crontab(name)
-            if name in ours:
-                self.delete(name)
+            try:
+                self.end_sessions(name)
+                self.drop_jobs(name)
+                if name in ours:
+                    self.delete(name)
+            except GuardError as error:
+                problems.append(str(error))
+        if problems:
+            raise GuardError("; ".join(problems))
 
     def end_sessions(self, name: str) -> None:
-        """End all that runs as the account: politely, then for good."""
-        uid = pwd.getpwnam(name).pw_uid
-        if not processes(uid):
-            return
-        self.did.append(f"end the sessions of {name}")
-        if self.check:
-            return
-        subprocess.run(["loginctl", "disable-linger", name], capture_output=True, check=False, stdin=subprocess.DEVNULL)
-        subprocess.run(["loginctl", "terminate-user", name], capture_output=True, check=False, stdin=subprocess.DEVNULL)
-        end = time.monotonic() + SESSION_SECONDS
-        sign = signal.SIGTERM
-        while left := processes(uid):
-            for pid in left:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, sign)
-            time.sleep(0.2)
-            if time.monotonic() > end + SESSION_SECONDS:
-                raise GuardError(f"processes of {name} do not end: {sorted(left)}")
-            if time.monotonic() > end:
-                sign = signal.SIGKILL
+        """End all that runs as the account, now and after a boot."""
+        account = pwd.getpwnam(name)
+        if lingers(name):
+            self.did.append(f"let nothing of {name} run without a login")
+        if processes(account):
+            self.did.append(f"end the sessions of {name}")
+        if not self.check:
+            end(account)
 
-    def drop_crontab(self, name: str) -> None:
-        """Remove what cron would run in the name of the account."""
-        if has_crontab(name):
-            self.did.append(f"remove the crontab of {name}")
-            if not self.check:
-                (CRONTABS / name).unlink()
+    def drop_jobs(self, name: str) -> None:
+        """Remove what cron and at would run in the name of the account."""
+        for words, paths in jobs(name, pwd.getpwnam(name).pw_uid).items():
+            self.did.append(f"remove {words} of {name}")
+            for path in paths if not self.check else ():
+                path.unlink(missing_ok=True)
 
     def delete(self, name: str) -> None:
         """Keep the home directory and delete the account."""
-        home = Path(pwd.getpwnam(name).pw_dir)
+        account = pwd.getpwnam(name)
+        home = Path(account.pw_dir)
+        if found := remove_set_ids(numbers_of(account), check=self.check):
+            self.did.append(f"remove {found} set-uid or set-gid files of {name} in {', '.join(OPEN_TO_ALL)}")
         self.did.append(f"delete the account {name}")
         if home.is_dir() and not home.is_symlink() and home.parent == Path("/home"):
             self.keep(home)
@@ -248,39 +239,24 @@ class Work:
 
 
 def refuse_home(name: str) -> None:
-    """Refuse a new account whose home directory was kept from another of that name: whose files they are is unknown."""
+    """Refuse a new account whose home directory was another's of that name: whose files they are is unknown.
+
+    The account gets a number that nobody had, so that they could not be its own.
+    """
     home = Path("/home") / name
-    if home.is_dir() and home.stat().st_uid == 0 and set(os.listdir(home)) - EMPTY:
+    if home.is_dir() and set(os.listdir(home)) - EMPTY:
+        number = home.stat().st_uid
+        owner = "root" if number == 0 else f"number {number}"
         raise GuardError(
-            f"the account {name} is to be created, and {home} is there and belongs to root, as what another of that "
+            f"the account {name} is to be created, and {home} is there and belongs to {owner}, as what another of that "
             "name left: move it away or unmount it first"
         )
 
 
-def has_crontab(name: str) -> bool:
-    """Tell whether cron would run something in the name of the account."""
-    return os.path.lexists(CRONTABS / name)
-
-
-def processes(uid: int) -> set[int]:
-    """Return the ids of the processes that run as *uid* (sshd's session included).
-
-    A container's processes have numbers of their own accounts, which may be the same: those that root's engine started
-    are left out, not those that the account itself has put into one.
-    """
-    found = set()
-    ours = os.readlink(PROC / "self/ns/pid")
-    for folder in PROC.glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            text = (folder / "status").read_text()
-            state = re.search(r"^State:\s+(\S)", text, re.MULTILINE)
-            uids = re.search(r"^Uid:\s+(\d+)\s+(\d+)", text, re.MULTILINE)
-            if uids and str(uid) in uids.groups() and state and state[1] not in "ZX":
-                cgroup = (folder / "cgroup").read_text()
-                inside = os.readlink(folder / "ns/pid") != ours and f"/user-{uid}.slice" not in cgroup
-                if not (inside and CONTAINER.search(cgroup)):
-                    found.add(int(folder.name))
-    return found
+def lives(name: str) -> bool:
+    """Tell whether something of an account runs, or would run by itself."""
+    account = pwd.getpwnam(name)
+    return bool(lingers(name) or jobs(name, account.pw_uid) or processes(account))
 
 
 def people(order: dict[str, Any]) -> dict[str, Any]:
@@ -288,13 +264,10 @@ def people(order: dict[str, Any]) -> dict[str, Any]:
     work = Work(check=order["check_mode"])
     declared = {account["name"] for account in order["accounts"]} | set(order["keep"])
     undeclared = undeclared_names(read(Path("/etc/passwd")), read(Path("/etc/shadow")), declared, human_uids())
-    # An account that is closed, runs nothing and has no crontab, but is not ours to delete, waits for nothing.
+    work.numbers.keep()  # whoever made these accounts: one that is deleted by hand has had its number, too
+    # An account that is closed and of which nothing lives, but is not ours to delete, waits for nothing.
     ours = (work.created | {order["first_user"]}) - set(order["ended"])
-    waiting = [
-        name
-        for name, is_closed in undeclared.items()
-        if not is_closed or name in ours or has_crontab(name) or processes(pwd.getpwnam(name).pw_uid)
-    ]
+    waiting = [name for name, is_closed in undeclared.items() if not is_closed or name in ours or lives(name)]
     names = [name for name in waiting if undeclared[name]]
     answer: dict[str, Any] = {"undeclared": waiting}
     if order["state"] == "present":

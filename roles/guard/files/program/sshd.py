@@ -7,11 +7,14 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 from host import GuardError, log, run
 
 SECONDS = 3.0
-SSHD = re.compile(r'"sshd",pid=(\d+),')
+PROC = Path("/proc")
+PROGRAM = "/usr/sbin/sshd"
+INODE = re.compile(r" ino:(\d+) ")
 
 
 def _wanted() -> set[str]:
@@ -37,22 +40,47 @@ def _main_pid() -> int:
     return int(text)
 
 
-def _listeners() -> list[tuple[str, set[int]]]:
-    """Each address on which some sshd listens, and the processes that hold it."""
-    lines = run("ss", "-ltnpH")[1].splitlines()
-    return [(line.split()[3], {int(pid) for pid in SSHD.findall(line)}) for line in lines]
+def _listening() -> dict[str, str]:
+    """Each address on which something listens, by its socket as /proc shows it.
+
+    Not by the names that `ss -p` shows: a process gives itself one, with another's number in it if it likes.
+    """
+    lines = [(line.split(), INODE.search(line)) for line in run("ss", "-ltnHe")[1].split("\n")]
+    return {f"socket:[{inode[1]}]": words[3] for words, inode in lines if inode}
+
+
+def _sockets(pid: int) -> set[str]:
+    """The sockets that a process holds, and what else it has open; nothing of one that has ended."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(PROC / f"{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(PROC / f"{pid}/fd/{name}"))
+    return found
+
+
+def _daemons() -> set[int]:
+    """Every process that is an sshd, whatever it calls itself; after an upgrade its file is another."""
+    found = set()
+    for folder in PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(folder / "exe").removesuffix(" (deleted)") == PROGRAM:
+                found.add(int(folder.name))
+    return found
 
 
 def _owned() -> set[str]:
     """Addresses on which the main sshd process listens now."""
     main = _main_pid()
-    return {address for address, pids in _listeners() if main and main in pids}
+    mine = _sockets(main) if main else set()
+    return {address for socket, address in _listening().items() if socket in mine}
 
 
 def _strays() -> set[int]:
     """Every sshd that holds a wanted port and that systemd has lost track of."""
     ports, main = {address.rpartition(":")[2] for address in _wanted()}, _main_pid()
-    return {pid for address, pids in _listeners() if address.rpartition(":")[2] in ports for pid in pids - {main}}
+    wanted = {socket for socket, address in _listening().items() if address.rpartition(":")[2] in ports}
+    return {pid for pid in _daemons() - {main} if wanted & _sockets(pid)}
 
 
 def end_strays() -> None:

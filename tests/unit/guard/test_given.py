@@ -1,0 +1,98 @@
+"""No number of a person is given to another one."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from typing import TYPE_CHECKING
+
+import given
+import pytest
+from host import GuardError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HUMANS = range(1000, 60001)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, int]]:
+    """A host whose accounts the test may change."""
+    there = [("root", 0), ("alice", 1000), ("bob", 1001), ("nobody", 65534)]
+
+    def accounts() -> list[pwd.struct_passwd]:
+        return [pwd.struct_passwd((name, "x", number, number, "", "/", "/bin/sh")) for name, number in there]
+
+    monkeypatch.setattr(given, "RECORD", tmp_path / "access/numbers.json")
+    monkeypatch.setattr(given, "left_behind", set)
+    monkeypatch.setattr("pwd.getpwall", accounts)
+    monkeypatch.setattr("grp.getgrall", list)
+    return there
+
+
+def test_the_number_of_a_deleted_account_is_given_to_nobody(host: list[tuple[str, int]]) -> None:
+    assert given.Numbers(HUMANS, check=False).take("eve") == 1002
+    assert given.Numbers(HUMANS, check=False).take("zoe") == 1003  # eve's useradd was killed, or she has left
+    host.append(("by hand", 1010))
+    given.Numbers(HUMANS, check=False).keep()
+    host.pop()
+    numbers = given.Numbers(HUMANS, check=False)
+    assert [numbers.take("carl"), numbers.take("dora")] == [1011, 1012]
+    assert given.RECORD.stat().st_mode & 0o777 == 0o600
+    assert given.RECORD.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_numbers_of_groups_count(host: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grp.getgrall", lambda: [grp.struct_group(("a", "x", gid, [])) for gid in (999, 1500, 65534)])
+    assert given.Numbers(HUMANS, check=True).take("eve") == 1501
+
+
+def test_check_mode_writes_nothing(host: list[tuple[str, int]]) -> None:
+    numbers = given.Numbers(HUMANS, check=True)
+    assert [numbers.take("eve"), numbers.take("zoe")] == [1002, 1003]
+    numbers.keep()
+    assert not given.RECORD.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "7", '{"highest": "7"}', '{"highest": true}', '{"highest": -5}', "\xff", "{}"]
+)
+@pytest.mark.usefixtures("host")
+def test_a_broken_record_counts_as_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(given, "left_behind", lambda: {1003})
+    given.RECORD.parent.mkdir()
+    given.RECORD.write_text(text, encoding="latin-1")
+    highest = 1002 if "-5" in text else 1004
+    assert given.Numbers(HUMANS, check=False).take("eve") == highest
+    assert given.recorded() == highest
+
+
+@pytest.mark.parametrize("record", [59999, 60000, 10**30])
+def test_the_end_of_the_range_says_what_to_do(host: list[tuple[str, int]], record: int) -> None:
+    given.RECORD.parent.mkdir()
+    given.RECORD.write_text(f'{{"highest": {record}}}')
+    numbers = given.Numbers(HUMANS, check=False)
+    if record == 59999:
+        assert numbers.take("eve") == 60000
+    with pytest.raises(GuardError, match=r"no number is left for it.*Raise UID_MAX, or create zoe by hand"):
+        numbers.take("zoe")
+    assert given.recorded() == max(record, 60000)
+
+
+def test_what_lies_about_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A home that was kept is root's; what is in it still has the number."""
+    kept = tmp_path / "home/bob.closed-2026-01-01"
+    kept.mkdir(parents=True)
+    (kept / ".profile").symlink_to("/nowhere")
+    monkeypatch.setattr(given, "HOMES", str(tmp_path / "home"))
+    monkeypatch.setattr(given, "LEFT", (str(tmp_path / "none"),))
+    numbers = {".profile": (1007, 1008), kept.name: (0, 0)}
+
+    def shown(path: str) -> os.stat_result:
+        uid, gid = numbers[path.rpartition("/")[2]]
+        return os.stat_result((0, 0, 0, 0, uid, gid, 0, 0, 0, 0))
+
+    monkeypatch.setattr("os.lstat", shown)
+    assert given.left_behind() == {0, 1007, 1008}
