@@ -56,6 +56,6 @@ def test_by_itself(target: Target) -> None:
     for name in ("holdfast-backup.timer", "holdfast-backup-check.timer"):
         assert facts["unit_files"].get(name) == "enabled", f"{name} is {facts['unit_files'].get(name, 'missing')}"
         assert facts["units"][name]["ActiveState"] == "active", f"{name} is {facts['units'][name]['ActiveState']}"
-    for name in ("holdfast-backup.service", "holdfast-backup-check.service"):
+    for name in ("holdfast-backup-sources.service", "holdfast-backup.service", "holdfast-backup-check.service"):
         result = facts["units"][name].get("Result")
         assert result == "success", f"{name} failed ({result}): journalctl -u {name}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .conftest import ROOT
 from .starts import SITE, edit, own
 from .test_secrets import KEPT, Sampler, run_as_root_on, search
 
@@ -20,14 +21,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 BACKUP, RESTORE = "playbooks/backup.yml", "playbooks/restore.yml"
-# A name that is a pattern, owners and modes of every kind, a link, a file that only root may read.
+# A name that is a pattern, owners and modes of every kind, a link, a file that only root may read, and names that end a
+# line for some, steer a terminal, or are not UTF-8.
 ODD = "/etc/ssh/odd [1]*"
 PLANT = f"""
 mkdir -p '{ODD}/deep'; cd '{ODD}'
 echo own > own; chown games:mail own; chmod 4750 own; ln -s own link; head -c 300000 /dev/urandom > deep/big
 chmod 0600 deep/big; mkdir -m 1777 empty; mkdir '/etc/ssh/odd 1'; echo no > '/etc/ssh/odd 1/other'
+for name in 'next\\302\\205' 'line\\342\\200\\250' 'back\\r' 'line\\n' 'red\\033[31m' 'bytes\\377' 'bytes\\376'; do
+    echo name > "$(printf "${{name}}_")"
+done
 """
-LISTED = "cd '{}' && find . -printf '%p %y %m %u %g %T@ %l\\n' | sort; find . -type f -exec sha256sum {{}} + | sort"
+LISTED = (
+    "cd '{}' && {{ find . -printf '%p %y %m %u %g %T@ %l\\n' | sort; find . -type f -exec sha256sum {{}} + | sort; }}"
+    " | LC_ALL=C cat -v"
+)
 REPOSITORY = "/var/backups/holdfast/web1"
 LOCKS = f"ls -A {REPOSITORY}/locks"
 # older NAME DAYS HOUR: a snapshot of that time, which holds its name.
@@ -57,6 +65,7 @@ out() { printf '%s: ' "$1"; shift; if "$@" > /dev/null 2>&1; then echo yes; else
     out 'reads its own password file' cat /etc/holdfast/secrets/holdfast-backup/password
     out 'reads its credential' cat "$CREDENTIALS_DIRECTORY/password"
     out 'writes to a source' touch /etc/ssh/new
+    out 'follows a link in a source' cat /etc/ssh/way
     out 'writes to the root' touch /new
     out 'writes to the repository' touch /var/backups/holdfast/web1/probe
     echo "root: $(ls -A / | tr '\\n' ' ')"
@@ -129,8 +138,13 @@ def there_and_back(target: Target) -> str:
     assert target.sh("ls -d /var/restore 2>/dev/null || true") == ""
     back = restore(target, ODD, "/var/restore/one", "-vvv")
     assert target.sh(LISTED.format(ODD)) == target.sh(LISTED.format(f"/var/restore/one{ODD}"))
+    assert "2 of them cannot be compared by name" in back.text
+    assert target.sh("stat -c %a /var/restore/one").strip() == "700"
     assert target.sh("ls /var/restore/one/etc/ssh").strip() == "odd [1]*"
     program = "/usr/local/lib/holdfast/backup restore"
+    listed = target.sh(f"{program} --list --path '{ODD}' --to /var/restore/two")
+    assert "red\\x1b[31m_" in listed
+    assert not {"\x1b", "\x85", "\r"} & set(listed)
     one = target.sh(f"{program} --path '{ODD}/own' --to /var/restore/two")
     assert "restored 1 entry, " in one
     assert target.sh("find /var/restore/two -type f -printf '%f %m %u\\n'").strip() == "own 4750 games"
@@ -144,7 +158,8 @@ def there_and_back(target: Target) -> str:
 def test_it_sees_what_is_declared_alone(target: Target) -> None:
     """A shell with the unit's very properties reads no root file that is not declared; declared, it would."""
     target.host.exec(["install", "-m", "0644", "/dev/stdin", "/etc/holdfast/backup/probe"], stdin=SEEN.encode())
-    target.sh("echo private > /root/undeclared; chmod 600 /root/undeclared")
+    # It leads to what every program in the sandbox sees.
+    target.sh("echo private > /root/undeclared; chmod 600 /root/undeclared; ln -s /etc/passwd /etc/ssh/way")
     seen = target.sh(f"export MORE=''\n{PROBE}")
     found = dict(line.split(": ", 1) for line in seen.splitlines())
     assert not {"root", "home", "srv", "opt", "boot"} & set(found["root"].split()), found["root"]
@@ -155,6 +170,7 @@ def test_it_sees_what_is_declared_alone(target: Target) -> None:
         "reads its own password file": "no",
         "reads its credential": "yes",
         "writes to a source": "no",
+        "follows a link in a source": "no",
         "writes to the root": "no",
         "writes to the repository": "yes",
     }
@@ -162,6 +178,70 @@ def test_it_sees_what_is_declared_alone(target: Target) -> None:
     assert "shadow" not in found["etc"].split()
     more = target.sh(f"export MORE='[Service]\nBindReadOnlyPaths=/root'\n{PROBE}")
     assert "reads /root: yes" in more
+    mounts = "findmnt -rn -o TARGET | grep -c ^/run/holdfast/backup || true"
+    assert target.sh(f"timeout 10 sh -c 'until [ $({mounts}) = 0 ]; do sleep 0.2; done'; {mounts}").strip() == "0"
+
+
+@pytest.mark.both
+def test_a_service_leads_root_nowhere(target: Target, tmp_path: Path) -> None:
+    """A link in the place of what is backed up fails the backup; root writes into no folder of a service's."""
+    target = own(target, tmp_path)
+
+    def declare(data: Any) -> None:
+        notes = next(one for one in data["services"] if one["name"] == "notes")
+        notes["backup"] = {"paths": ["uploads", "data/deep"]}
+
+    edit(target, "group_vars/all/services.yml", declare)
+    assert target.play(SITE).changed
+    # A mount below what is backed up: its end in one place is not its end in the other.
+    plant = "mkdir -p uploads/disk data/deep; echo mine > uploads/file; echo mine > data/deep/file"
+    target.sh(f"cd /srv/notes/shared; runuser -u notes -- sh -ec '{plant}'; mount --make-rshared /")
+    target.sh("cd /srv/notes/shared/uploads/disk; mount -t tmpfs none $PWD; echo disk > $PWD/on")
+    fine = start(target)
+    assert (fine["ActiveState"], fine["ExecMainStatus"]) == ("inactive", "0"), fine["said"]
+    program = "/usr/local/lib/holdfast/backup restore"
+    whole = f"{program} --path /srv/notes/shared/uploads --to /var/restore/notes"
+    assert "restored 4 entries" in target.sh(whole)
+    assert target.sh("cat /srv/notes/shared/uploads/disk/on /var/restore/notes/srv/notes/shared/uploads/disk/on") == (
+        "disk\ndisk\n"
+    )
+
+    for before, link, after in (
+        ("umount uploads/disk; mv uploads aside", "ln -s /etc uploads", "rm uploads; mv aside uploads"),
+        ("mv data aside; mkdir -p /srv/notes/shared/other/deep", "ln -s other data", "rm data; mv aside data"),
+    ):
+        laid = link.split()[-1]
+        target.sh(f"cd /srv/notes/shared; {before}; runuser -u notes -- {link}")
+        failed = start(target)
+        assert (failed["ActiveState"], failed["ExecMainStatus"]) == ("failed", "1"), failed["said"]
+        assert f"is not backed up: /srv/notes/shared/{laid} is a link. Put the folder itself there" in failed["said"]
+        assert snapshots(target) == 1
+        target.sh(f"cd /srv/notes/shared; {after}")
+    assert "shadow" not in target.sh(f"{program} --list --path /srv --to /var/restore/all")
+
+    refused = "so nothing is restored into"
+    target.sh("runuser -u notes -- mkdir /tmp/mine /srv/notes/shared/mine")
+    for to in ("/tmp/mine", "/srv/notes/shared/mine", "/srv/notes/shared/new", "/tmp"):
+        said = target.sh(f"{program} --path /srv/notes/shared/data --to {to} 2>&1", check=False)
+        assert refused in said, said
+    assert target.sh("ls -A /tmp/mine /srv/notes/shared/mine | grep -v :$ || true").split() == []
+    assert "restored 3 entries" in target.sh(f"{program} --path /srv/notes/shared/data --to /tmp/new")
+    assert target.sh("stat -c '%U %a' /tmp/new").strip() == "root 700"
+    put_back(target)
+
+
+def put_back(target: Target) -> None:
+    """Follow the documentation: what is put back in the service's name goes through no link to what is not its own."""
+    shared = "/srv/notes/shared"
+    target.sh(f"mkdir -m 755 /var/prey; cd {shared}; rm -r uploads; runuser -u notes -- ln -s /var/prey uploads")
+    page = (ROOT / "docs/how-to/backup.md").read_text(encoding="utf-8")
+    block = page[page.index("runuser -u blog -- mv") :].partition("```")[0]
+    commands = block.replace("blog", "notes").replace("/var/restore/uploads", "/var/restore/notes")
+    assert "tar" in commands
+    target.sh(f"set -e\ncd {shared}\n{commands}")
+    assert target.sh("ls -A /var/prey") == ""
+    assert target.sh(f"readlink {shared}/uploads.old; cat {shared}/uploads/file") == "/var/prey\nmine\n"
+    assert target.sh(f"stat -c %U {shared}/uploads/disk/on").strip() == "notes"
 
 
 def test_every_fault_is_a_failed_unit(target: Target, tmp_path: Path) -> None:

@@ -342,6 +342,7 @@ def backup() -> dict[str, Any]:
     """What the backups left behind, and what their unit may see and do."""
     keys = (
         "User,AmbientCapabilities,CapabilityBoundingSet,TemporaryFileSystem,RootDirectory,BindPaths,BindReadOnlyPaths"
+        ",Requires"
     )
     out = run(["systemctl", "show", "-p", keys, "holdfast-backup.service"])[1]
     return {

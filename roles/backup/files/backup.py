@@ -1,16 +1,19 @@
 #!/usr/bin/python3 -I
 """The backups of this host: restic with the exit codes and the questions that it does not ask itself.
 
-In the sandbox of its units, as holdfast-backup: `backup`, `check`, `init`. As root: `start VERB` starts such a unit and
-tells how it went, `restore` brings files back, `key` makes the key for the server, `tell` says what is to be done yet.
+In the sandbox of its units, as holdfast-backup: `backup`, `check`, `init`. As root: `hold` mounts what the sandbox is
+to see, `start VERB` starts such a unit and tells how it went, `restore` brings files back, `key` makes the key for the
+server, `tell` says what is to be done yet.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import datetime
 import fcntl
+import hashlib
 import itertools
 import json
 import os
@@ -29,6 +32,9 @@ SECRETS = "/etc/holdfast/secrets/holdfast-backup"
 STATE = "/var/lib/holdfast/backup"
 CACHE = "/var/cache/holdfast-backup"
 LOCK = "/run/holdfast/locks/backup"
+HELD = "/run/holdfast/backup"  # what is backed up, as the sandbox is to see it, under names of `held`
+REFUSED = f"{HELD}/refused.json"  # and what of it is not there, with the reason
+SOURCES_UNIT = "holdfast-backup-sources.service"
 UNITS = {
     name: f"holdfast-backup{suffix}.service"
     for name, suffix in (("backup", ""), ("check", "-check"), ("init", "-init"))
@@ -50,6 +56,13 @@ NAME = re.compile(r"\b[0-9a-f]{64}\b")  # of a file in a repository
 # Of so many of the last days with a backup one stays, whatever its age: as many as the default keeps in good times.
 DAYS = 14
 GAP = 32  # days without a backup that are no schedule any more, were it a monthly one
+# Of mount(2), open_tree(2), mount_setattr(2), move_mount(2) and statvfs(3): Python has no names for these.
+MS_BIND, MS_PRIVATE, MNT_DETACH = 0x1000, 0x40000, 2
+OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
+OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH, AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = 1, 4, -100, 0x1000, 0x8000
+RDONLY, NOSUID, NODEV, NOEXEC, NOSYMFOLLOW = 1, 2, 4, 8, 0x200000  # MOUNT_ATTR_…
+ST_NOSYMFOLLOW = 0x2000
+UNKNOWN = "\ufffd"  # stands in restic's words for each byte of a name that is not UTF-8
 
 
 class BackupError(Exception):
@@ -94,6 +107,28 @@ def put(path: str, text: str) -> None:
         os.rename(f"{path}.new", path)
     except OSError as error:
         raise BackupError(f"{path} could not be written: {error.strerror}") from error
+
+
+def parsed(text: str) -> Any:
+    """Return what restic says in JSON.
+
+    Raises:
+        BackupError: it is none.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise BackupError(f"restic's answer is no JSON ({error}): {plain(text[:200])}") from error
+
+
+def each_parsed(text: str) -> list[dict[str, Any]]:
+    """Return what restic says in JSON, one thing a line. `splitlines` would end a line within a name, too."""
+    return [parsed(line) for line in text.split("\n") if line]
+
+
+def plain(text: str) -> str:
+    """Text for people, with what cannot be printed written out: whoever can name a file could steer a terminal."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def orders() -> dict[str, Any]:
@@ -330,16 +365,26 @@ def holds_something(path: str) -> bool:
     return any(files for _, _, files in os.walk(path, onerror=refuse))
 
 
+def follows_links(path: str) -> bool:
+    """Tell whether links are followed where this is mounted."""
+    return not os.statvfs(path).f_flag & ST_NOSYMFOLLOW
+
+
 def look_at_sources(order: dict[str, Any]) -> None:
     """Refuse to back up what is not there: a snapshot without it would drive the good ones out.
 
     Raises:
-        BackupError: naming every source that is missing or empty.
+        BackupError: naming every source that is missing, empty, or reached by a link.
     """
-    wrong = []
+    refused = read(REFUSED, f"{SOURCES_UNIT} writes it")
+    wrong = [f"{path} {reason}" for path, reason in refused.items()]
     for path in order["sources"]:
+        if path in refused:
+            continue
         try:
-            if not holds_something(path):
+            if follows_links(path):
+                wrong.append(f"{path} is not mounted as {SOURCES_UNIT} does it: links in it would be followed")
+            elif not holds_something(path):
                 wrong.append(f"{path} is empty")
         except OSError as error:
             wrong.append(f"{path} cannot be read: {error.strerror}")
@@ -350,15 +395,15 @@ def look_at_sources(order: dict[str, Any]) -> None:
 def unread(stderr: str) -> list[str]:
     """The files that restic names in its errors."""
     found = []
-    for line in stderr.splitlines():
+    for line in filter(None, stderr.split("\n")):
         try:
             told = json.loads(line)
             error = told["error"]
             # Debian 12's restic tells the error's number, Debian 13's its words.
             reason = error.get("message") or os.strerror(int(error["Err"]))
-            found.append(f"{told['item']}: {reason}")
+            found.append(plain(f"{told['item']}: {reason}"))
         except (ValueError, KeyError, TypeError, AttributeError):
-            found.append(line)
+            found.append(plain(line))
     return found
 
 
@@ -366,7 +411,7 @@ def backup(order: dict[str, Any]) -> None:
     """Back up, write down that it went well, and let go of what is older than declared.
 
     Raises:
-        BackupError: a source is missing or empty, a file could not be read, restic failed.
+        BackupError: a source is missing, empty or a link, a file could not be read, restic failed.
     """
     look_at_sources(order)
     if not was_made(order):
@@ -379,7 +424,7 @@ def backup(order: dict[str, Any]) -> None:
         raise BackupError("the backup is incomplete; these could not be read:\n" + "\n".join(files[:SHOWN]), INCOMPLETE)
     if done.returncode:
         fail(order, done)
-    told = [json.loads(line) for line in done.stdout.splitlines() if '"summary"' in line][-1]
+    told = [parsed(line) for line in done.stdout.split("\n") if '"summary"' in line][-1]
     record = {
         "time": now(),
         "snapshot": told["snapshot_id"],
@@ -405,7 +450,7 @@ def when(snapshot: dict[str, Any]) -> datetime.datetime:
 def snapshots(order: dict[str, Any], *which: str) -> list[dict[str, Any]]:
     """This host's snapshots, the oldest first. One of the future comes first: it was made under a wrong clock."""
     asked = ["--json", "--host", order["host"], "--tag", "holdfast", *which]
-    found: list[dict[str, Any]] = json.loads(must(order, UNLOCKED, "snapshots", *asked)) or []
+    found: list[dict[str, Any]] = parsed(must(order, UNLOCKED, "snapshots", *asked)) or []
     present = datetime.datetime.now(datetime.UTC)
     return sorted(found, key=lambda one: (when(one) <= present, when(one)))
 
@@ -462,6 +507,103 @@ def init(order: dict[str, Any]) -> None:
 # --- as root --------------------------------------------------------------------------------------------------------
 
 
+def hold(order: dict[str, Any]) -> None:
+    """Mount what is backed up where root alone gets in; the unit of the backup mounts it from there.
+
+    Were it to mount the declared paths themselves, systemd would follow a link that the owner of a folder above one
+    laid, to wherever it leads. Here is mounted what was opened without following any. Nor is a link followed below
+    these mounts: restic opens files by their whole paths, and a folder that becomes a link while it reads would lead it
+    to what else is in the sandbox, such as the files of another service.
+    """
+    os.makedirs(HELD, mode=0o700, exist_ok=True)
+    clear_held()
+    place = HELD.encode()
+    call("mount", place, place, None, ctypes.c_ulong(MS_BIND), None)
+    # What is mounted in it is for no other namespace that is there already.
+    call("mount", None, place, None, ctypes.c_ulong(MS_PRIVATE), None)
+    refused = {}
+    for path in order["sources"]:
+        # The one that it lies in is enough. One mounted within it would be mounted by a path that its owner can bend.
+        if any(path != other and below(other, path) for other in order["sources"]):
+            continue
+        try:
+            handle = opened(path)
+        except BackupError as error:
+            refused[path] = str(error)
+        except OSError as error:
+            refused[path] = f"cannot be read: {error.strerror}"
+        else:
+            mount_opened(handle, held(path))
+            os.close(handle)
+    put(REFUSED, json.dumps(refused))
+
+
+def clear_held() -> None:
+    """Take away what an earlier run left: its mounts, and then the empty places of these. Nothing that holds a file."""
+    with contextlib.suppress(OSError):
+        while True:
+            call("umount2", HELD.encode(), MNT_DETACH)
+    for name in os.listdir(HELD):
+        place = f"{HELD}/{name}"
+        os.rmdir(place) if os.path.isdir(place) else os.unlink(place)
+
+
+def held(path: str) -> str:
+    """Where a source is mounted for the sandbox. The unit's template makes the same name of the path."""
+    return f"{HELD}/{hashlib.sha256(path.encode()).hexdigest()}"
+
+
+def opened(path: str) -> int:
+    """Open a file or a folder, part by part, and follow no link.
+
+    Raises:
+        BackupError: a part of the path is a link, or what it leads to can hold no content.
+        OSError: it is not there.
+    """
+    handle, done = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), ""
+    for part in filter(None, path.split("/")):
+        above, done = handle, f"{done}/{part}"
+        try:
+            handle = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        finally:
+            os.close(above)
+        kind = os.fstat(handle).st_mode
+        if not stat.S_ISDIR(kind) and (done != path or not stat.S_ISREG(kind)):
+            os.close(handle)
+            link = f"is not backed up: {done} is a link. Put the folder itself there, or declare the path it leads to"
+            raise BackupError(link if stat.S_ISLNK(kind) else f"is not backed up: {done} is neither file nor folder")
+    return handle
+
+
+def mount_opened(handle: int, place: str) -> None:
+    """Mount what is open, with what is mounted below it, read-only and so that no link in it is followed."""
+    if stat.S_ISDIR(os.fstat(handle).st_mode):
+        os.mkdir(place, 0o700)
+    else:
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    # Made before it is seen anywhere. Private: what ends below one of these mounts would end in its original, too.
+    how = (ctypes.c_uint64 * 4)(RDONLY | NOSUID | NODEV | NOEXEC | NOSYMFOLLOW, 0, MS_PRIVATE, 0)
+    tree = call("syscall", OPEN_TREE, handle, b"", OPEN_TREE_CLONE | os.O_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE)
+    try:
+        size = ctypes.c_size_t(ctypes.sizeof(how))
+        call("syscall", MOUNT_SETATTR, tree, b"", AT_EMPTY_PATH | AT_RECURSIVE, how, size)
+        call("syscall", MOVE_MOUNT, tree, b"", AT_FDCWD, place.encode(), MOVE_MOUNT_F_EMPTY_PATH)
+    finally:
+        os.close(tree)
+
+
+def call(name: str, *arguments: Any) -> int:
+    """Call a function of the C library that Python does not know, and return what it returns.
+
+    Raises:
+        OSError: it failed.
+    """
+    returned = int(getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments))
+    if returned < 0:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+    return returned
+
+
 def start(verb: str) -> int:
     """Start a unit, wait for it, and repeat what it said."""
     unit, since = UNITS[verb], int(time.time())
@@ -470,7 +612,8 @@ def start(verb: str) -> int:
     )
     subprocess.run(["journalctl", "--sync"], check=False)
     said = subprocess.run(
-        ["journalctl", "--no-pager", "-o", "cat", f"--since=@{since}", f"_SYSTEMD_UNIT={unit}"],
+        ["journalctl", "--no-pager", "-o", "cat", f"--since=@{since}"]
+        + [f"_SYSTEMD_UNIT={each}" for each in (unit, SOURCES_UNIT)],
         capture_output=True, text=True, check=False,
     ).stdout.strip()  # fmt: skip
     print(said or done.stderr.strip())
@@ -542,20 +685,20 @@ def restore(order: dict[str, Any], path: str, to: str, snapshot: str, *, only_li
     """Bring a path of a snapshot back into a directory of its own, under its whole path, with owners and modes.
 
     Raises:
-        BackupError: the directory holds something, or the snapshot has no such path, or restic failed.
+        BackupError: the directory holds something, or is not root's alone, or the snapshot has no such path, or restic
+            failed.
     """
     path, to = path.rstrip("/"), to.rstrip("/")
     if not path.startswith("/") or not to.startswith("/"):
         raise BackupError("write both `path` and `to` as absolute paths")
-    if os.path.lexists(to) and (not os.path.isdir(to) or os.listdir(to)):
-        raise BackupError(f"{to} is there and not an empty directory: choose another")
+    to_make = look_at_target(to)
     # Not restic's own `latest`: that may be one of the future, and older than others.
     chosen = snapshots(order, *([] if snapshot == "latest" else [snapshot]))
     if not chosen:
         raise BackupError(f"the repository has no snapshot {snapshot} of this host")
     found = chosen[-1]
-    lines = must(order, UNLOCKED, "ls", "--json", "--recursive", found["id"], path).splitlines()
-    nodes = [node for node in map(json.loads, lines) if node.get("struct_type") == "node" and below(path, node["path"])]
+    told = each_parsed(must(order, UNLOCKED, "ls", "--json", "--recursive", found["id"], path))
+    nodes = [node for node in told if node.get("struct_type") == "node" and below(path, node["path"])]
     if not nodes:
         raise BackupError(
             f"snapshot {found['short_id']} of {found['time'][:16]} has no {path}; it has {', '.join(found['paths'])}"
@@ -565,25 +708,89 @@ def restore(order: dict[str, Any], path: str, to: str, snapshot: str, *, only_li
     what = f"{count}, {size} bytes, of snapshot {found['short_id']} of {found['time'][:16]}"
     if only_list:
         print(f"would restore {what} to {to}{path}")
-        shown = [f"{node['uid']}:{node['gid']} {node.get('size', 0)} {node['path']}" for node in nodes]
+        shown = [f"{node['uid']}:{node['gid']} {node.get('size', 0)} {plain(node['path'])}" for node in nodes]
     else:
-        os.makedirs(to, mode=0o700, exist_ok=True)
+        make_target(to, to_make)
         pattern = re.sub(r"([\\*?\[\]])", r"\\\1", path)
         must(order, UNLOCKED, "restore", found["id"], "--target", to, "--include", pattern, "--verify")
-        missing = [node["path"] for node in nodes if not os.path.lexists(f"{to}{node['path']}")]
-        if missing:
-            raise BackupError("these did not come back:\n" + "\n".join(missing[:SHOWN]))
+        came = compare(f"{to}{path}", to, [node["path"] for node in nodes])
         print(f"restored {what} to {to}{path}")
-        shown = [described(f"{to}{node['path']}") for node in nodes]
+        if len(came) < len(nodes):
+            unnamed = len(nodes) - len(came)
+            print(f"{unnamed} of them cannot be compared by name, which is not UTF-8; their number is right")
+        shown = [described(name) for name in came]
     print("\n".join(shown[:SHOWN]))
     if len(shown) > SHOWN:
         print(f"and {len(shown) - SHOWN} more")
 
 
+def look_at_target(to: str) -> list[str]:
+    """Return which directories are to be made for `to`, the uppermost first.
+
+    Root writes there under names that a snapshot gives. Who can change a directory above could lay a link into the way.
+
+    Raises:
+        BackupError: somebody else could, or it is there and no empty directory.
+    """
+    parts = to.split("/")[1:]
+    if not {"", ".", ".."}.isdisjoint(parts):
+        raise BackupError(f"write {to} without empty parts and without . and ..")
+    paths = ["/" + "/".join(parts[:number]) for number in range(len(parts) + 1)]
+    for number, path in enumerate(paths):
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            return paths[number:]
+        # Where everybody may make something and nobody may move what others made, a new one is as good as elsewhere.
+        new = found.st_mode & stat.S_ISVTX and path != to and not os.path.lexists(paths[number + 1])
+        wrong = (
+            ("is no directory" if path == to else "is a link or no directory") if not stat.S_ISDIR(found.st_mode)
+            else f"belongs to the account {found.st_uid}, not to root" if found.st_uid
+            else "can be changed by others than root" if found.st_mode & 0o022 and not new
+            else ""
+        )  # fmt: skip
+        if wrong:
+            raise BackupError(f"{path} {wrong}, so nothing is restored into {to}: choose another, as /var/restore/NEW")
+    if os.listdir(to):
+        raise BackupError(f"{to} is there and not an empty directory: choose another")
+    return []
+
+
+def make_target(to: str, missing: list[str]) -> None:
+    """Make the directory that is restored into; nobody but root gets into it, whatever lies in it.
+
+    Raises:
+        BackupError: somebody else was quicker.
+    """
+    for path in missing:
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            raise BackupError(f"{path} was made by somebody else meanwhile: choose another") from None
+    os.chmod(to, 0o700)
+
+
+def compare(top: str, to: str, paths: list[str]) -> list[str]:
+    """Return where what was to come back is, but for what has no name that restic can tell.
+
+    Raises:
+        BackupError: something did not come back.
+    """
+    came = [f"{to}{path}" for path in paths if os.path.lexists(f"{to}{path}")]
+    missing = [path for path in paths if UNKNOWN not in path and not os.path.lexists(f"{to}{path}")]
+    if missing:
+        raise BackupError("these did not come back:\n" + "\n".join(map(plain, missing[:SHOWN])))
+    if len(came) < len(paths):
+        there = 1 + sum(len(folders) + len(files) for _, folders, files in os.walk(top, onerror=refuse))
+        if there < len(paths):
+            raise BackupError(f"of {len(paths)} entries {there} came back; the names of the others are not UTF-8")
+    return came
+
+
 def described(path: str) -> str:
     """Owner, mode, size and name of what lies at a path."""
     found = os.lstat(path)
-    return f"{found.st_uid}:{found.st_gid} {stat.filemode(found.st_mode)} {found.st_size} {path}"
+    return f"{found.st_uid}:{found.st_gid} {stat.filemode(found.st_mode)} {found.st_size} {plain(path)}"
 
 
 def main() -> int:
@@ -591,7 +798,7 @@ def main() -> int:
     os.umask(0o077)
     parser = argparse.ArgumentParser(description="The backups of this host")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for name in (*UNITS, "key", "tell"):
+    for name in (*UNITS, "hold", "key", "tell"):
         verbs.add_parser(name)
     verbs.add_parser("start").add_argument("unit", choices=UNITS)
     bring = verbs.add_parser("restore")
@@ -619,6 +826,8 @@ def carry_out(given: argparse.Namespace) -> None:
         key()
     elif given.verb == "tell":
         tell(orders())
+    elif given.verb == "hold":  # before the backup that it is for waits to be alone
+        hold(orders())
     else:
         with alone():
             if given.verb == "restore":

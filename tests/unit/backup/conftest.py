@@ -45,6 +45,12 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         (tmp_path / name.lower()).mkdir()
         monkeypatch.setattr(module, name, str(tmp_path / name.lower()))
     monkeypatch.setattr(module, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(module, "HELD", str(tmp_path / "held"))
+    monkeypatch.setattr(module, "REFUSED", str(tmp_path / "held/refused.json"))
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held/refused.json").write_text("{}")
+    # The test's own folders are not mounted as those that are backed up.
+    monkeypatch.setattr(module, "follows_links", lambda _: False)
     (tmp_path / "lock").touch()
     return module
 
