@@ -61,7 +61,7 @@ wait"""
 FORGED_GROUP = rf"""top=/sys/fs/cgroup; [ ! -d $top/systemd ] || top=$top/systemd
 own=$(sed -nE 's/^([0-9]+:name=systemd|0:)://p' /proc/1/cgroup | head -n 1)
 group="$top${{own%/init.scope}}/user.slice/user-1000.slice/user@1000.service"
-group="$group/$(printf 'a\r0::')/system.slice/sample.service"
+group="$group/$(printf 'a\r1:name=systemd:')/system.slice/sample.service"
 mkdir -p "$group"; echo $$ > "$group/cgroup.procs"; exec python3 {MAPPER} {LIBRARY} keep"""
 # Another's open file, after it was replaced: what a service does that wants to go on with old code.
 STUBBORN = rf"""install -m 644 /etc/hostname /usr/lib/stubborn.so
