@@ -77,10 +77,16 @@ class KeeperError(Exception):
 def read(path: str) -> str:
     """Return a file's text; nothing where it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
             return handle.read()
     except OSError:
         return ""
+
+
+def mount_points(mountinfo: str) -> set[str]:
+    """Return where something is mounted. Users' mounts have any name: a line feed alone ends a line."""
+    words = (line.split(" ") for line in mountinfo.split("\n"))
+    return {fields[4] for fields in words if len(fields) > 4}
 
 
 def keeper() -> str:
@@ -89,7 +95,7 @@ def keeper() -> str:
     Raises:
         KeeperError: a program that has no place for a list of ours.
     """
-    if any(line.split()[4] == FILE for line in read("/proc/self/mountinfo").splitlines()):
+    if FILE in mount_points(read("/proc/self/mountinfo")):
         raise KeeperError(
             f"{FILE} is mounted from outside, as in a container: declare them where the container is declared"
         )
