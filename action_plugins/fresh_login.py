@@ -88,6 +88,14 @@ def offered_host_key(text: str) -> dict[str, str] | None:
     return {"type": found[-1][0], "fingerprint": found[-1][1]} if found else None
 
 
+def printable(text: str, kept: str = "\n\t") -> str:
+    """Return *text* as a terminal may get it: a host's word may not move its cursor, nor set its title.
+
+    :param kept: characters that stay although they do not print.
+    """
+    return "".join(char if char.isprintable() or char in kept else " " for char in text)
+
+
 def without_noise(text: str) -> str:
     """Return *text* without the lines that ssh itself adds under ``-v``."""
     return "\n".join(line.rstrip("\r") for line in text.splitlines() if not NOISE.match(line)).strip()
@@ -176,6 +184,8 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
     _requires_connection = True
+    # For other action plugins: plugins cannot import each other.
+    printable = staticmethod(printable)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run as a task: the outcome is the result; the task fails on any outcome but ``ok`` with exit code 0."""
@@ -285,7 +295,8 @@ class ActionModule(ActionBase):
         reached = reply["outcome"] in {"ok", "sudo failed", "account refused"}
         answered = reached or reply["outcome"] in {"denied", "host key"}
         reply.update(
-            stderr=without_noise(raw),
+            stdout=printable(reply["stdout"]),
+            stderr=printable(without_noise(raw)),
             fingerprint=accepted_fingerprint(raw) if reached else None,
             host_key=offered_host_key(raw) if answered else None,
             retry=reply["outcome"] in RETRY,

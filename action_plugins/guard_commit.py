@@ -15,10 +15,13 @@ import uuid
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOST_FILES = Path(__file__).parent.parent / "roles" / "guard" / "files"
 PROGRAM = "/usr/local/lib/holdfast/guard"
@@ -64,6 +67,39 @@ SPEC = {
     "sysctl_files": {"type": "list", "elements": "path", "default": []},
     "seconds": {"type": "int", "default": 60},
 }
+# What the program on a host may answer, and nothing else: `add_host`, a fact or a warning in a result of ours is the
+# controller's own word to Ansible. A shape is a type, LINE or TEXT, True itself, a list of one shape, a tuple of what
+# may be None, or a dict of shapes: "NAME?" may be missing, and "*" stands for any name.
+LINE, TEXT = "a line", "lines"
+LONGEST_ANSWER = 8 * 1024 * 1024
+SAID = {"changed": bool, "did?": [LINE], "would?": [LINE]}
+REFUSAL = {"failed": True, "msg": TEXT, "changed?": bool, "did?": [LINE], "would?": [LINE]}
+DIFF = [{"before_header": LINE, "after_header": LINE, "before": TEXT, "after": TEXT}]
+MAYBE_LINE = (LINE, None)
+HOST_KEY = {
+    "type": LINE,
+    "path": LINE,
+    "public": LINE,
+    "fingerprint": LINE,
+    "bits": int,
+    "staged": MAYBE_LINE,
+    "why": LINE,
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "commit": {**SAID, "closed": [LINE], "refused": [LINE], "diff?": DIFF, "armed?": LINE, "reverted?": bool},
+    "apply": {**SAID, "absent": [LINE], "diff?": DIFF, "intact?": {"*": {"digest": LINE, "absent": [LINE]}}},
+    "people": {**SAID, "undeclared": [LINE], "foreign_sudo?": [LINE]},
+    "prepare": {
+        **SAID,
+        "keys": [HOST_KEY],
+        "offered": [LINE],
+        "live": [LINE],
+        "moduli": {"path": LINE, "staged": MAYBE_LINE, "kept": int, "dropped": int},
+        "files": [{"path": LINE, "from_host": LINE, "mode": LINE, "secret?": bool}],
+        "foreign": [{"file": LINE, "line": int, "text": LINE, "why": LINE, "refused": bool}],
+        "plan": [LINE],
+    },
+}
 
 
 def program() -> bytes:
@@ -91,6 +127,50 @@ def words_of(done: dict[str, Any]) -> str:
     """What a host said that gave no answer."""
     text = NOISE.sub("", f"{done['stderr']}\n{done['stdout']}").strip()
     return f"the host gave no answer (exit code {done['rc']}): {text[-1500:]}"
+
+
+def judged(value: Any, shape: Any, printable: Callable[..., str]) -> Any:
+    """Return a part of an answer that has the shape, its strings made printable.
+
+    Raises ValueError: it has another.
+    """
+    if shape in (LINE, TEXT) and isinstance(value, str):
+        return printable(value) if shape == TEXT else printable(value, "")
+    if isinstance(shape, tuple):
+        return value if value is None else judged(value, shape[0], printable)
+    if isinstance(shape, list) and isinstance(value, list):
+        return [judged(part, shape[0], printable) for part in value]
+    if isinstance(shape, dict) and isinstance(value, dict):
+        return judged_keys(value, shape, printable)
+    if value is True if shape is True else type(value) is shape:
+        return value
+    raise ValueError(f"{type(value).__name__} in the place of something else")
+
+
+def judged_keys(value: dict[str, Any], shape: dict[str, Any], printable: Callable[..., str]) -> dict[str, Any]:
+    """Return a dict of an answer: it has each key that has to be there, and none that is not known.
+
+    Raises ValueError: it is another.
+    """
+    if "*" in shape:
+        return {printable(key, ""): judged(part, shape["*"], printable) for key, part in value.items()}
+    wanted = {key.rstrip("?"): part for key, part in shape.items()}
+    if odd := set(value) - set(wanted) or {key for key in shape if key not in value and key[-1] != "?"}:
+        raise ValueError(f"{min(odd)!r} is missing or unknown")
+    return {key: judged(part, wanted[key], printable) for key, part in value.items()}
+
+
+def read_answer(verb: str, said: str, printable: Callable[..., str]) -> dict[str, Any]:
+    """Return what the program has answered to a verb, its strings made printable.
+
+    Raises ValueError, or RecursionError: it is no answer of the program.
+    """
+    if len(said) > LONGEST_ANSWER:
+        raise ValueError(f"{len(said)} characters")
+    found = json.loads(said.partition("\n")[0])
+    shape = REFUSAL if isinstance(found, dict) and "failed" in found else ANSWERS[verb]
+    answer: dict[str, Any] = judged(found, shape, printable)
+    return answer
 
 
 class ActionModule(ActionBase):
@@ -141,12 +221,29 @@ class ActionModule(ActionBase):
         payload = base64.b64encode(zlib.compress(json.dumps(order).encode())).decode()
         source = f"{(HOST_FILES / 'deliver.py').read_text(encoding='utf-8')}\nmain({payload!r})\n"
         done = self._low_level_execute_command("/usr/bin/python3 -IS -", in_data=source.encode())
-        _before, mark, said = done["stdout"].partition(MARK)
-        answer: dict[str, Any] = json.loads(said.splitlines()[0]) if mark else {"failed": True, "msg": words_of(done)}
+        answer = self._answer(verb, done)
         for kind in ("would", "did"):
             for change in answer.get(kind, []):
                 self._display.display(f"  {variables['inventory_hostname']}: {'would ' * (kind == 'would')}{change}")
         return answer
+
+    def _answer(self, verb: str, done: dict[str, Any]) -> dict[str, Any]:
+        """Return what the program answered, if it is an answer of it: the host may be somebody else's by now.
+
+        Nothing of any other is used: parts that look right would be as much its word as those that do not.
+        """
+        printable = self._shared_loader_obj.action_loader.get("fresh_login", class_only=True).printable
+        _before, mark, said = done["stdout"].partition(MARK)
+        if not mark:
+            return {"failed": True, "msg": printable(words_of(done))}
+        try:
+            return read_answer(verb, said, printable)
+        except (ValueError, RecursionError) as error:
+            raise AnsibleActionFail(
+                "what the host answered is no answer of holdfast's program, and cannot be trusted; nothing of it was "
+                f"used ({printable(str(error), '')[:80]}). The host may be in other hands: look at it over the "
+                "provider's console before it is given anything more"
+            ) from None
 
     def _order(self, args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """Put what the roles staged and what the caller declares into one order for the host."""
@@ -253,6 +350,7 @@ class ActionModule(ActionBase):
     def _wait_for_end(self, order: dict[str, Any], began: float) -> tuple[bool, list[str] | None]:
         """Whether the host kept this commit, and its log of it; no log when it cannot be asked until its time is up."""
         end = began + order["seconds"] + 20
+        door = self._shared_loader_obj.action_loader.get("fresh_login", class_only=True)
         while time.monotonic() < end:
             time.sleep(0.3)
             try:
@@ -263,5 +361,5 @@ class ActionModule(ActionBase):
                 continue
             how, *host_log = done["stdout_lines"] or [""]
             if how in ("confirmed.json", "last-revert.json"):
-                return how == "confirmed.json", host_log
+                return how == "confirmed.json", [door.printable(line, "") for line in host_log]
         return False, None

@@ -15,11 +15,17 @@ FILE = {
     "path": {"type": "path", "required": True},
     "template": {"type": "str"},
     "content": {"type": "str"},
-    "from_host": {"type": "path"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0644"},
     "vars": {"type": "dict", "default": {}},
+    "secret": {"type": "bool", "default": False},
+}
+# Apart from the rest, since a host names these: it could name a template, which may be any file of this machine.
+PREPARED = {
+    "path": {"type": "path", "required": True},
+    "from_host": {"type": "path", "required": True},
+    "mode": {"type": "str", "default": "0644"},
     "secret": {"type": "bool", "default": False},
 }
 UNIT = {
@@ -35,9 +41,10 @@ SPEC = {
         "elements": "dict",
         "default": [],
         "options": FILE,
-        "mutually_exclusive": [("template", "content", "from_host")],
-        "required_one_of": [("template", "content", "from_host")],
+        "mutually_exclusive": [("template", "content")],
+        "required_one_of": [("template", "content")],
     },
+    "prepared": {"type": "list", "elements": "dict", "default": [], "options": PREPARED},
     "prune": {"type": "list", "elements": "path", "default": []},
     "validate": {"type": "list", "elements": "list", "default": []},
     "reload": {"type": "list", "elements": "str", "default": []},
@@ -72,6 +79,9 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, variables)
         _spec, args = self.validate_argument_spec(SPEC)
         files = [self.entry(entry, variables) for entry in args.pop("files")]
+        files += [
+            {**entry, "owner": "root", "group": "root", "mode": int(entry["mode"], 8)} for entry in args.pop("prepared")
+        ]
         staged = self.staged(variables)
         staged[args.pop("concern")] = {**args, "files": files}
         result.update(changed=False, paths=[entry["path"] for entry in files])
@@ -82,8 +92,6 @@ class ActionModule(ActionBase):
         """Turn one entry into what the host needs: path, owner, group, mode and base64 data."""
         made = {key: entry[key] for key in ("path", "owner", "group", "secret")}
         made["mode"] = int(entry["mode"], 8)
-        if entry["from_host"]:
-            return {**made, "from_host": entry["from_host"]}
         text = entry["content"] if entry["content"] is not None else self._render(entry, variables)
         return {**made, "data": base64.b64encode(text.encode()).decode()}
 

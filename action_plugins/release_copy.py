@@ -54,7 +54,10 @@ class ActionModule(ActionBase):
             if not self._task.check_mode:
                 answer = self._copy(entry, variables)
                 if answer.get("failed"):
-                    return {**result, **answer, "msg": f"{said} from {entry['source']}: {answer.get('msg')}"}
+                    # Its words alone: whatever else it says would be taken for this plugin's.
+                    words = [str(answer[key]) for key in ("msg", "module_stdout", "module_stderr") if answer.get(key)]
+                    msg = f"{said} from {entry['source']}: {' '.join(words)}"
+                    return {**result, "failed": True, "msg": msg}
             result[kind].append(said)
             self._display.display(f"  {variables['inventory_hostname']}: {'would ' * (kind == 'would')}{said}")
         return result
@@ -76,5 +79,4 @@ class ActionModule(ActionBase):
             )
         finally:
             self._remove_tmp_path(place, force=True)
-        answer.pop("invocation", None)
         return answer

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
+import re
 import tempfile
 from typing import Any
 
@@ -28,6 +31,43 @@ SPEC = {
     "pins": {"type": "list", "elements": "str"},
 }
 COMMENT = "holdfast: read on the host over an authenticated session"
+# Every kind that may lie beside sshd before the commit. The longest that sshd takes is an RSA key of 16384 bits.
+HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ssh-dss|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]{32,2800}={0,2})")
+MOST_KEYS = 16  # a host has one of a kind
+
+
+def is_host_key(text: str) -> bool:
+    """Tell whether a text is one public key ``type base64`` and nothing else, its type the one that is inside."""
+    found = HOST_KEY.fullmatch(text)
+    if not found:
+        return False
+    kind = found[1].encode()
+    try:
+        return base64.b64decode(found[2], validate=True).startswith(len(kind).to_bytes(4, "big") + kind)
+    except binascii.Error:
+        return False
+
+
+def refuse_odd_keys(keys: list[str]) -> None:
+    """Refuse what would be more in a known_hosts file than keys of one host.
+
+    Raises AnsibleActionFail: a line of another kind could speak for every host.
+    """
+    if len(keys) > MOST_KEYS or not all(is_host_key(key) for key in keys):
+        raise AnsibleActionFail(
+            "what the host tells as its public keys is something else, and cannot be trusted; nothing was pinned"
+        )
+
+
+def stageable(args: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all that a host may have prepared for the commit: where it goes, where it lies, and its mode."""
+    found: list[dict[str, Any]] = []
+    for name in (f"ssh_host_{kind}_key" for kind in args["key_types"]):
+        live, staged = (os.path.join(args[folder], name) for folder in ("directory", "staging"))
+        found.append({"path": live, "from_host": staged, "mode": "0600", "secret": True})
+        found.append({"path": f"{live}.pub", "from_host": f"{staged}.pub", "mode": "0644"})
+    found.append({"path": args["moduli"], "from_host": os.path.join(args["staging"], "moduli"), "mode": "0644"})
+    return found
 
 
 def pin(text: str, alias: str, keys: list[str], *, alone: bool) -> tuple[str, list[str], list[str]]:
@@ -37,18 +77,22 @@ def pin(text: str, alias: str, keys: list[str], *, alone: bool) -> tuple[str, li
         text: the present content of the host's own known_hosts file.
         alias: name under which ssh looks the host up.
         keys: public keys, each ``type base64``.
-        alone: drop every other key of the alias. Comments, marked lines (``@revoked``) and other names stay.
+        alone: drop all else but comments and ``@revoked``. ssh asks this file about this name only, so a line for
+            another, or for a pattern of names, or a ``@cert-authority``, is nobody's who wants to know this host.
 
     """
     lines, found, removed = [], set(), []
     for line in text.splitlines():
         parts = line.split()
-        if len(parts) < 3 or parts[0] != alias:
+        if not parts or parts[0].startswith("#") or parts[0] == "@revoked":
             lines.append(line)
             continue
-        key = " ".join(parts[1:3])
+        is_ours = len(parts) > 2 and parts[0] == alias
+        key = " ".join(parts[1:3]) if is_ours else line
         if alone and key not in keys:
             removed.append(key)
+        elif not is_ours:
+            lines.append(line)
         else:
             found.add(key)
             lines.append(line)
@@ -117,6 +161,11 @@ class ActionModule(ActionBase):
             shared_loader_obj=self._shared_loader_obj,
         )
         result.update(commit.hand_over("prepare", args, variables))
+        # What is staged may be read and rendered on this machine: an entry of another kind could name any file of it.
+        if any(entry not in stageable(args) for entry in result.get("files", [])):
+            raise AnsibleActionFail(
+                "what the host tells as prepared for SSH is something else, and cannot be trusted; nothing was staged"
+            )
         if refused := [entry for entry in result.get("foreign", []) if entry["refused"]]:
             result.update(failed=True, msg=refusal(variables["inventory_hostname"], refused))
         if result.get("failed") or not path:
@@ -133,6 +182,7 @@ class ActionModule(ActionBase):
 
         ``superseded`` are the keys that stay pinned for now, although they are not among those ``offered`` in the end.
         """
+        refuse_odd_keys([*keys, *offered])
         try:
             with open(path, encoding="utf-8") as stream:
                 before = stream.read()

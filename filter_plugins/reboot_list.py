@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 def reasons(heard: Mapping[str, Any]) -> list[str]:
     """Return why a host needs a reboot, by the last that it said of it."""
-    for answer in (heard["installed"], heard["pending"]):
+    for answer in (str(heard["installed"]), str(heard["pending"])):
         if answer.startswith("{"):
             # A host that no run has brought up to date yet tells no reasons.
             # One host's broken answer may not keep the others' from being told.
             try:
                 said = json.loads(answer).get("reboot", [])
-            except ValueError:
+            except (ValueError, RecursionError):
                 said = None
             if not isinstance(said, list):
                 return ["what it answers cannot be read"]
             # It goes to a terminal as it is, and a host's word may not move its cursor.
-            return ["".join(char if char.isprintable() else " " for char in why) for why in said]
+            return ["".join(char if char.isprintable() else " " for char in str(why)) for why in said]
     return ["asked for by a package"] if heard["asked"] else []
 
 

@@ -29,7 +29,6 @@ options:
       path: {description: Where the file goes live., type: path, required: true}
       template: {description: Template to render., type: str}
       content: {description: Literal content., type: str}
-      from_host: {description: Path of a file that lies ready on the host., type: path}
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Mode as an octal string., type: str, default: "0644"}

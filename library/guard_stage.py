@@ -25,11 +25,20 @@ options:
       path: {description: Where the file goes live., type: path, required: true}
       template: {description: Template to render., type: str}
       content: {description: Literal content., type: str}
-      from_host: {description: Path of a file that lies ready on the host., type: path}
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Mode as an octal string., type: str, default: "0644"}
       vars: {description: Variables for this template only., type: dict, default: {}}
+      secret: {description: Keep the content out of diffs., type: bool, default: false}
+  prepared:
+    description: Files that lie ready on the host, as a host may name them. Root's, and never rendered here.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Where the file goes live., type: path, required: true}
+      from_host: {description: Where it lies ready., type: path, required: true}
+      mode: {description: Mode as an octal string., type: str, default: "0644"}
       secret: {description: Keep the content out of diffs., type: bool, default: false}
   prune:
     description: Patterns of files that the concern owns; what matches and is not in O(files) is removed by the commit.

@@ -54,7 +54,8 @@ options:
     type: str
   pins:
     description:
-      - Public keys (C(type base64)) that O(known_hosts) shall hold for the host from now on, without any other.
+      - Public keys (C(type base64)) that O(known_hosts) shall hold for the host from now on, without any other line
+        but comments and C(@revoked).
       - To be given after the commit.
     type: list
     elements: str
@@ -109,7 +110,7 @@ moduli:
   returned: always
   type: dict
 files:
-  description: What the commit has to move in, as M(guard_stage) takes it.
+  description: What the commit has to move in, as O(guard_stage#module:prepared) takes it.
   returned: always
   type: list
   elements: dict

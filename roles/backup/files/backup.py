@@ -3,7 +3,7 @@
 
 In the sandbox of its units, as holdfast-backup: `backup`, `check`, `init`. As root: `hold` mounts what the sandbox is
 to see, `start VERB` starts such a unit and tells how it went, `restore` brings files back, `key` makes the key for the
-server, `tell` says what is to be done yet.
+server, `tell` tells its public half.
 """
 
 from __future__ import annotations
@@ -274,13 +274,11 @@ def must(order: dict[str, Any], *arguments: str) -> str:
 
 
 def invitation(order: dict[str, Any]) -> str:
-    """What the server's owner has to do."""
-    with open(f"{FOLDER}/id_ed25519.pub", encoding="utf-8") as handle:
-        key = handle.read().strip()
+    """What the server's owner has to do. The line is the controller's: whoever has this host could leave words out."""
     server = order["server"]
     return (
-        f"If {server['name']} does not know this host yet, add this line to the authorized_keys of {server['user']} "
-        f'there, and run playbooks/backup.yml:\nrestrict,command="internal-sftp" {key}'
+        f"If {server['name']} does not know this host yet, add the line that site.yml and backup.yml show to the "
+        f"authorized_keys of {server['user']} there, and run playbooks/backup.yml"
     )
 
 
@@ -671,9 +669,10 @@ def keygen(otherwise: str, *arguments: str) -> str:
 
 
 def tell(order: dict[str, Any]) -> None:
-    """Say what is still to be done before the first backup; nothing when nothing is."""
+    """Tell this host's public key as long as the server may not know it; nothing from the first backup on."""
     if order["server"] and not was_made(order):
-        print(invitation(order))
+        with open(f"{FOLDER}/id_ed25519.pub", encoding="utf-8") as handle:
+            print(handle.read().strip())
 
 
 def below(path: str, whole: str) -> bool:

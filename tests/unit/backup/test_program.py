@@ -105,10 +105,14 @@ def test_restics_own_words_for_it_are_known(program: ModuleType, restic: Restic,
 # --- the key for the server -----------------------------------------------------------------------------------------
 
 
-def test_the_server_takes_the_key_for_sftp_alone(program: ModuleType, far: dict[str, Any]) -> None:
+def test_the_host_tells_its_key_and_nothing_more(
+    program: ModuleType, far: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the key may do on the server is the controller's word: see the filter `backup_invitation`."""
     Path(program.FOLDER, "id_ed25519.pub").write_text("ssh-ed25519 AAAA holdfast-backup@web1\n")
-    line = 'restrict,command="internal-sftp" ssh-ed25519 AAAA holdfast-backup@web1'
-    assert program.invitation(far).splitlines()[-1] == line
+    program.tell(far)
+    assert capsys.readouterr().out == "ssh-ed25519 AAAA holdfast-backup@web1\n"
+    assert "AAAA" not in program.invitation(far)
 
 
 def key(program: ModuleType) -> tuple[str, str]:

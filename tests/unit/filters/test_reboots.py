@@ -50,7 +50,9 @@ def test_a_host_s_words_move_no_cursor() -> None:
     assert FILTERS["reboot_list"]({"web1": heard})[0].endswith("kernel  [2J6.12")
 
 
-@pytest.mark.parametrize("broken", ["{oops", '{"reboot": null}', '{"reboot": 1}'])
-def test_a_broken_answer_keeps_no_other_from_being_told(broken: str) -> None:
+@pytest.mark.parametrize(
+    "broken", ["{oops", '{"reboot": null}', '{"reboot": 1}', '{"reboot": [1, null, []]}', {"a": 1}, '{"a":' * 90_000]
+)
+def test_a_broken_answer_keeps_no_other_from_being_told(broken: Any) -> None:
     lines = FILTERS["reboot_list"]({"web1": {**QUIET, "pending": broken}, "web2": {**QUIET, "asked": True}})
     assert [line.partition(",")[0] for line in lines] == ["web1", "web2"]

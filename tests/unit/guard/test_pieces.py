@@ -171,6 +171,7 @@ def test_the_program_is_one_file_that_runs_and_is_always_the_same(action: Module
         ([], "x1 armed", None),  # neither file says it
         (["confirmed.json"], "x1 armed\nx1 confirmed", False),
         (["last-revert.json"], "x1 armed\nx1 reverted", True),
+        (["last-revert.json"], "x1 armed\nx1 \x1b]0;title\x07 reverted", True),
     ],
 )
 def test_a_revert_is_claimed_only_where_the_host_says_so(
@@ -193,10 +194,13 @@ def test_a_revert_is_claimed_only_where_the_host_says_so(
     plugin = action.ActionModule.__new__(action.ActionModule)
     plugin._connection = SimpleNamespace(exec_command=lambda *_, **__: None)
     plugin._low_level_execute_command = execute
+    login = load(ROOT / "action_plugins" / "fresh_login.py").ActionModule
+    plugin._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=lambda *_, **__: login))
     last = {"outcome": "no answer", "stderr": "", "stdout": ""}
     result = plugin._give_up({"id": "x1", "seconds": -19}, last, time.monotonic())
     assert (result["failed"], result["reverted"]) == (True, reverted)
-    assert result["host_log"] == ([] if reverted is None else log.splitlines())
+    words = log.replace("\x1b", " ").replace("\x07", " ")
+    assert result["host_log"] == ([] if reverted is None else words.splitlines())
 
 
 @pytest.mark.parametrize("outcome", ["denied", "refused"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
@@ -19,10 +21,20 @@ def test_the_old_key_stays_beside_the_new_one(action: ModuleType) -> None:
 
 
 def test_after_the_commit_the_new_one_is_alone(action: ModuleType) -> None:
-    kept = f"# note\n@revoked web1 {OLD}\nweb2 {OLD}\n"
+    kept = f"# note\n@revoked web1 {OLD}\n"
     text, added, removed = action.pin(f"{kept}web1 {OLD}\nweb1 {NEW} x\n", "web1", [NEW], alone=True)
     assert text == f"{kept}web1 {NEW} x\n"
     assert (added, removed) == ([], [OLD])
+
+
+@pytest.mark.parametrize(
+    "who", ["@cert-authority *", "@cert-authority web1", "*", "web2", "web1,web2", "|1|c2FsdA==|aA=="]
+)
+def test_after_the_commit_nothing_speaks_for_other_names(action: ModuleType, who: str) -> None:
+    """Before it stays what is there: the way in may hang on it."""
+    before = f"web1 {NEW} x\n{who} {NEW}\n"
+    assert action.pin(before, "web1", [NEW], alone=False) == (before, [], [])
+    assert action.pin(before, "web1", [NEW], alone=True) == (f"web1 {NEW} x\n", [], [f"{who} {NEW}"])
 
 
 def test_pinning_twice_changes_nothing(action: ModuleType) -> None:

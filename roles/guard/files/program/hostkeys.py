@@ -22,6 +22,8 @@ UNIT_FILES = tuple(
     for folder in ("/etc", "/run", "/usr/local/lib", "/lib")
     for name in ("ssh.service", "ssh.service.d/*.conf", "sshd.service.d/*.conf")
 )
+# What lies beside sshd under the name of a host key and is none of these, it does not offer.
+KINDS = ("ssh-ed25519", "ssh-rsa", "ssh-dss", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 SIZE_FIELD = 4  # moduli(5): the fifth field is the length in bits, less one
 FIELDS = 7
 
@@ -118,9 +120,11 @@ def live_keys(directory: str) -> list[str]:
     found = []
     for path in sorted(glob.glob(os.path.join(glob.escape(directory), "ssh_host_*_key.pub"))):
         try:
-            found.append(describe(read(path))["public"])
+            public = describe(read(path))["public"]
         except ValueError:
             continue
+        if public.split()[0] in KINDS:
+            found.append(public)
     return found
 
 
