@@ -53,6 +53,8 @@ SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("closed", re.compile(r"kex_exchange_identification|Connection (?:closed|reset)|Broken pipe")),
 )
+# Characters of a host's text within a sentence.
+LONGEST = 1000
 ACCEPTED = re.compile(r"Server accepts key: .*?(SHA256:[A-Za-z0-9+/]{43})")
 HOST_KEY = re.compile(r"Server host key: (\S+) (SHA256:[A-Za-z0-9+/]{43})")
 NOISE = re.compile(
@@ -86,6 +88,11 @@ def offered_host_key(text: str) -> dict[str, str] | None:
     """
     found = HOST_KEY.findall(text)
     return {"type": found[-1][0], "fingerprint": found[-1][1]} if found else None
+
+
+def printable(text: str) -> str:
+    """Return a host's text without what moves a terminal's cursor, and without what no argument or file can hold."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
 def without_noise(text: str) -> str:
@@ -199,6 +206,11 @@ class ActionModule(ActionBase):
             )
         return result
 
+    @staticmethod
+    def one_line(text: str) -> str:
+        """Return a host's text for a sentence: printable, on one line, and no longer than a sentence may be."""
+        return " ".join(printable(text).split())[:LONGEST]
+
     def refusal(self) -> str | None:
         """Return why no fresh login is possible over this kind of connection, or None."""
         name = getattr(self._connection, "_load_name", None) or getattr(self._connection, "transport", "?")
@@ -236,10 +248,10 @@ class ActionModule(ActionBase):
         :param extra_args: more ssh arguments, they win over the configured ones.
         :param command_timeout: seconds for the whole of it; by default *timeout* + 20.
         :param share: leave the new connection to the tasks that follow, unless one is held open for them already.
-        :return: ``outcome`` (ok | throttled | host key | refused | no answer | denied | account refused | sudo failed |
-            closed | other), ``rc``, ``stdout``, ``stderr`` (without ssh's own lines), ``fingerprint`` of the accepted
-            key, ``host_key`` {type, fingerprint}, ``retry`` (whether waiting may help). ``ok`` means that the command
-            ran: its exit code is in ``rc``. Never raises.
+        :return: texts are printable, as much of them is the host's word. ``outcome`` (ok | throttled | host key |
+            refused | no answer | denied | account refused | sudo failed | closed | other), ``rc``, ``stdout``,
+            ``stderr`` (without ssh's own lines), ``fingerprint`` of the accepted key, ``host_key`` {type, fingerprint},
+            ``retry`` (whether waiting may help). ``ok`` means that the command ran: its exit code is in ``rc``. Never raises.
         """
         reply: dict[str, Any] = {
             "outcome": "other",
@@ -271,7 +283,8 @@ class ActionModule(ActionBase):
             with _deadline(command_timeout or timeout + 20):
                 rc, stdout, stderr = connection.exec_command(command, sudoable=sudo)
             raw = to_text(stderr, errors="replace")
-            reply.update(rc=rc, stdout=to_text(stdout, errors="replace"), outcome=outcome_of(rc, raw, sudo=sudo))
+            said = printable(to_text(stdout, errors="replace"))
+            reply.update(rc=rc, stdout=said, outcome=outcome_of(rc, raw, sudo=sudo))
         except AnsibleConnectionFailure as error:
             raw = to_text(error)
             reply["rc"] = 255
@@ -285,7 +298,7 @@ class ActionModule(ActionBase):
         reached = reply["outcome"] in {"ok", "sudo failed", "account refused"}
         answered = reached or reply["outcome"] in {"denied", "host key"}
         reply.update(
-            stderr=without_noise(raw),
+            stderr=printable(without_noise(raw)),
             fingerprint=accepted_fingerprint(raw) if reached else None,
             host_key=offered_host_key(raw) if answered else None,
             retry=reply["outcome"] in RETRY,
