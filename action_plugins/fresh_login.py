@@ -251,7 +251,8 @@ class ActionModule(ActionBase):
         :return: texts are printable, as much of them is the host's word. ``outcome`` (ok | throttled | host key |
             refused | no answer | denied | account refused | sudo failed | closed | other), ``rc``, ``stdout``,
             ``stderr`` (without ssh's own lines), ``fingerprint`` of the accepted key, ``host_key`` {type, fingerprint},
-            ``retry`` (whether waiting may help). ``ok`` means that the command ran: its exit code is in ``rc``. Never raises.
+            ``retry`` (whether waiting may help). ``ok`` means that the command ran: its exit code is in ``rc``. Never
+            raises.
         """
         reply: dict[str, Any] = {
             "outcome": "other",
