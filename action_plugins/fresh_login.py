@@ -90,9 +90,12 @@ def offered_host_key(text: str) -> dict[str, str] | None:
     return {"type": found[-1][0], "fingerprint": found[-1][1]} if found else None
 
 
-def printable(text: str) -> str:
-    """Return a host's text without what moves a terminal's cursor, and without what no argument or file can hold."""
-    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+def printable(text: str, kept: str = "\n\t") -> str:
+    """Return *text* as a terminal may get it: a host's word may not move its cursor, nor set its title.
+
+    :param kept: characters that stay although they do not print.
+    """
+    return "".join(char if char.isprintable() or char in kept else " " for char in text)
 
 
 def without_noise(text: str) -> str:
@@ -183,6 +186,8 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
     _requires_connection = True
+    # For other action plugins: plugins cannot import each other.
+    printable = staticmethod(printable)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run as a task: the outcome is the result; the task fails on any outcome but ``ok`` with exit code 0."""
@@ -209,7 +214,7 @@ class ActionModule(ActionBase):
     @staticmethod
     def one_line(text: str) -> str:
         """Return a host's text for a sentence: printable, on one line, and no longer than a sentence may be."""
-        return " ".join(printable(text).split())[:LONGEST]
+        return " ".join(printable(text, "").split())[:LONGEST]
 
     def refusal(self) -> str | None:
         """Return why no fresh login is possible over this kind of connection, or None."""
@@ -248,11 +253,10 @@ class ActionModule(ActionBase):
         :param extra_args: more ssh arguments, they win over the configured ones.
         :param command_timeout: seconds for the whole of it; by default *timeout* + 20.
         :param share: leave the new connection to the tasks that follow, unless one is held open for them already.
-        :return: texts are printable, as much of them is the host's word. ``outcome`` (ok | throttled | host key |
-            refused | no answer | denied | account refused | sudo failed | closed | other), ``rc``, ``stdout``,
-            ``stderr`` (without ssh's own lines), ``fingerprint`` of the accepted key, ``host_key`` {type, fingerprint},
-            ``retry`` (whether waiting may help). ``ok`` means that the command ran: its exit code is in ``rc``. Never
-            raises.
+        :return: ``outcome`` (ok | throttled | host key | refused | no answer | denied | account refused | sudo failed |
+            closed | other), ``rc``, ``stdout``, ``stderr`` (without ssh's own lines), ``fingerprint`` of the accepted
+            key, ``host_key`` {type, fingerprint}, ``retry`` (whether waiting may help). ``ok`` means that the command
+            ran: its exit code is in ``rc``. Never raises.
         """
         reply: dict[str, Any] = {
             "outcome": "other",
@@ -284,8 +288,7 @@ class ActionModule(ActionBase):
             with _deadline(command_timeout or timeout + 20):
                 rc, stdout, stderr = connection.exec_command(command, sudoable=sudo)
             raw = to_text(stderr, errors="replace")
-            said = printable(to_text(stdout, errors="replace"))
-            reply.update(rc=rc, stdout=said, outcome=outcome_of(rc, raw, sudo=sudo))
+            reply.update(rc=rc, stdout=to_text(stdout, errors="replace"), outcome=outcome_of(rc, raw, sudo=sudo))
         except AnsibleConnectionFailure as error:
             raw = to_text(error)
             reply["rc"] = 255
@@ -299,6 +302,7 @@ class ActionModule(ActionBase):
         reached = reply["outcome"] in {"ok", "sudo failed", "account refused"}
         answered = reached or reply["outcome"] in {"denied", "host key"}
         reply.update(
+            stdout=printable(reply["stdout"]),
             stderr=printable(without_noise(raw)),
             fingerprint=accepted_fingerprint(raw) if reached else None,
             host_key=offered_host_key(raw) if answered else None,

@@ -188,7 +188,8 @@ class ActionModule(ActionBase):
         one_line = self._shared_loader_obj.action_loader.get("fresh_login", class_only=True).one_line
         answer = self._execute_module(module_name="host_survey", task_vars=variables, wrap_async=False)
         if answer.get("failed"):
-            return {**result, "failed": True, "msg": one_line(str(answer.get("msg", "the module gave no reason")))}
+            said = " ".join(str(answer[name]) for name in ("msg", "module_stderr") if answer.get(name))
+            return {**result, "failed": True, "msg": one_line(said)}
         try:
             return {**result, "changed": False, **judge(answer, one_line)}
         except ValueError as error:
