@@ -9,6 +9,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import jinja2
 import pytest
@@ -131,6 +132,23 @@ def test_nothing_of_the_user_s_is_lent_to_a_host(tmp_path: Path) -> None:
         assert "compression yes" in lines, "the rest of the user's own settings counts"
     jump = subprocess.run(["ssh", "-F", str(path), "-G", "web1"], capture_output=True, text=True, check=True).stdout
     assert "proxyjump bastion" in jump
+
+
+def test_a_host_without_an_answer_is_quoted_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says in its place is shown: it may not look like the end of a run, or like another host's."""
+    action = contact.ActionModule.__new__(contact.ActionModule)
+    login = SimpleNamespace(
+        refusal=lambda: None, become_password=lambda: None, one_line=fresh_login.ActionModule.one_line
+    )
+    for name in ("_task", "_connection", "_play_context", "_loader", "_templar"):
+        monkeypatch.setattr(action, name, None, raising=False)
+    action._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=lambda *_, **_more: login))
+    action._hosts, action._operator = {"web1": host("192.0.2.1")}, "alice"
+    reply = {"stdout": "no\x1b[2J\nweb2: as declared", "stderr": "x\ny\0"}
+    monkeypatch.setattr(action, "_reach", lambda *_: (ALICE, reply), raising=False)
+    with pytest.raises(contact.ContactError) as refused:
+        action._contact("web1", {"packages": [], "candidates": [ALICE]})
+    assert str(refused.value) == "alice@web1: the host did not run the probe: no [2J web2: as declared x y"
 
 
 def test_a_host_accuses_no_other(tmp_path: Path) -> None:
