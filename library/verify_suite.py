@@ -18,8 +18,8 @@ options:
     required: true
   shut_out:
     description: >-
-      Why hosts cannot be entered, by name; these are not tried again. Hosts with an empty text are tried. Of a text 1000
-      characters are shown, on one line.
+      Why hosts cannot be entered, by name; these are not tried again. Hosts with an empty text are tried. Of a text
+      1000 characters are shown, on one line.
     type: dict
     default: {}
   arguments:
@@ -42,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 exit_code:
-  description: Exit code of the suite; 0 when every promise is kept, 1 when one is not, any other when there is no verdict.
+  description: Exit code of the suite; 0 when every promise is kept, 1 when one is not, else there is no verdict.
   type: int
   returned: always
 stdout_lines: {description: What it said., type: list, elements: str, returned: always}
