@@ -69,14 +69,12 @@ def probe_command(packages: list[str], *, password: bool) -> str:
 def parse_probe(text: str, packages: list[str]) -> dict[str, Any]:
     """Return what the probe found.
 
-    :param text: its output; lines that a login banner or profile adds are ignored.
+    :param text: its output, made printable; lines that a login banner or profile adds are ignored.
     :param packages: the packages that were asked for.
     :return: the part of the contact's result that the host itself told.
     :raises ValueError: the probe did not run.
     """
     _before, mark, text = text.partition("probe=holdfast")
-    # Some of it is shown, and a host's word may not move a terminal's cursor.
-    text = "".join(char if char.isprintable() or char == "\n" else " " for char in text)
     if not mark:
         raise ValueError("the host did not run the probe")
     found: dict[str, str] = {}
@@ -220,6 +218,18 @@ def quote(value: str) -> str:
     return '"' + value.replace("%", "%%") + '"'
 
 
+# What the user's own ssh_config may not turn on: it would lend a host the user's keys, tickets, or a way back to this
+# machine for as long as a run's connection is kept. For a tunnel: ssh -o ClearAllForwardings=no -L ...
+NOTHING_OF_YOURS = (
+    "    ForwardAgent no",
+    "    ForwardX11 no",
+    "    GSSAPIDelegateCredentials no",
+    "    ClearAllForwardings yes",
+    "    PermitLocalCommand no",
+    "    Tunnel no",
+)
+
+
 def render_ssh_config(hosts: dict[str, Any], logins: dict[str, dict[str, Any]], operator: str, directory: str) -> str:
     """Return the ssh_config for every host.
 
@@ -244,6 +254,7 @@ def render_ssh_config(hosts: dict[str, Any], logins: dict[str, dict[str, Any]], 
             f"    UserKnownHostsFile {quote(directory + '/known_hosts/' + name)}",
             "    GlobalKnownHostsFile none",
             "    StrictHostKeyChecking yes",
+            *NOTHING_OF_YOURS,
         ]
         if login.get("identity"):
             out.append(f"    IdentityFile {quote(login['identity'])}")
@@ -362,7 +373,9 @@ class ActionModule(ActionBase):
             found = parse_probe(reply["stdout"], args["packages"])
         except ValueError as error:
             raise ContactError(
-                f"{login['user']}@{name}: {error}: {reply['stdout'][-200:]} {reply['stderr'][-200:]}"
+                self._login.one_line(
+                    f"{login['user']}@{name}: {error}: {reply['stdout'][-200:]} {reply['stderr'][-200:]}"
+                )
             ) from error
         self._check(name, login, found)
         self._remember(name, login)
@@ -416,7 +429,7 @@ class ActionModule(ActionBase):
                     break  # the jump host said so: trying more logins of the host behind it would only annoy it
                 if denied > 1 or outcome not in LOGIN_FAILED | NO_DOOR:
                     break
-            detail = (reply["stderr"].splitlines() or [""])[-1]
+            detail = self._login.one_line((reply["stderr"].splitlines() or [""])[-1])
             raise ContactError(self._no_login(name, outcomes, detail), unreachable=denied == 0)
 
     def _is_own_word(self, name: str, reply: dict[str, Any]) -> bool:
@@ -521,7 +534,8 @@ class ActionModule(ActionBase):
     def _host_key_error(self, name: str, reply: dict[str, Any]) -> str:
         """Return the message for a host key that is not the pinned one."""
         named = re.findall(r"[Hh]ost key (?:for|is known for) (\S+?)\.? (?:has changed|and)", reply["stderr"])
-        culprit = named[0] if named and named[0] in self._hosts else name
+        # A host that refuses a login may say here what it likes, also of others: no trust in those is at stake.
+        culprit = next((word for word in named if word in self._jumps(name)), name)
         offered = reply["host_key"] if culprit == name else None
         pins = self._pins(culprit)
         return (

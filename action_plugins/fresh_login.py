@@ -53,6 +53,8 @@ SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("closed", re.compile(r"kex_exchange_identification|Connection (?:closed|reset)|Broken pipe")),
 )
+# Characters of a host's text within a sentence.
+LONGEST = 1000
 ACCEPTED = re.compile(r"Server accepts key: .*?(SHA256:[A-Za-z0-9+/]{43})")
 HOST_KEY = re.compile(r"Server host key: (\S+) (SHA256:[A-Za-z0-9+/]{43})")
 NOISE = re.compile(
@@ -208,6 +210,11 @@ class ActionModule(ActionBase):
                 msg=f"fresh login as {args['user'] or 'the same user'}: {reply['outcome']}: {reply['stderr'][-300:]}",
             )
         return result
+
+    @staticmethod
+    def one_line(text: str) -> str:
+        """Return a host's text for a sentence: printable, on one line, and no longer than a sentence may be."""
+        return " ".join(printable(text, "").split())[:LONGEST]
 
     def refusal(self) -> str | None:
         """Return why no fresh login is possible over this kind of connection, or None."""

@@ -35,25 +35,37 @@ class ActionModule(ActionBase):
                 "arguments": {"type": "list", "elements": "str", "default": []},
             }
         )
-        reasons = [word for name, why in args["shut_out"].items() if why for word in ("--shut-out", name, why)]
+        login = self._fresh_login()
+        # Much of a reason is a host's word. One that no argument can hold would end the suite for all hosts, and so
+        # would one that looks like an option.
+        shut_out = {name: login.one_line(str(why)) for name, why in args["shut_out"].items() if why}
+        reasons = [
+            word for name, why in shut_out.items() for word in ("--shut-out", name, why.lstrip("-") or "unknown")
+        ]
+        passwords = {
+            host: secret
+            for host in args["hosts"]
+            if (secret := login.become_password((task_vars or {})["hostvars"][host]))
+        }
         suite = [sys.executable, "-m", "verify", "--sudo-passwords-stdin", *args["arguments"], *reasons]
         done = subprocess.run(
             [*suite, "--host", *args["hosts"]],
             cwd=ROOT,
             # Options for somebody's own tests would choose among the promises.
             env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
-            input=json.dumps(self._passwords(args["hosts"], (task_vars or {})["hostvars"])),
+            input=json.dumps(passwords),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         lines = {"stdout_lines": done.stdout.splitlines(), "stderr_lines": done.stderr.splitlines()}
         # Not as `rc`, by which Ansible would fail the task before the result was shown.
         return {**result, "changed": False, "exit_code": done.returncode, **lines}
 
-    def _passwords(self, hosts: list[str], variables: Any) -> dict[str, str]:
-        """Return the sudo password of each host that has one: its own variable's, else what -K asked for."""
-        login = self._shared_loader_obj.action_loader.get(
+    def _fresh_login(self) -> Any:
+        """Return the action that knows passwords and how to print a host's word."""
+        return self._shared_loader_obj.action_loader.get(
             "fresh_login",
             task=self._task,
             connection=self._connection,
@@ -62,4 +74,3 @@ class ActionModule(ActionBase):
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
-        return {host: secret for host in hosts if (secret := login.become_password(variables[host]))}

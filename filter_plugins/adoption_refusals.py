@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+def one_line(text: str) -> str:
+    """Return a text without what would begin a line of its own, which could be taken for one of holdfast's."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def lost_keys(cat: Any, survey: Mapping[str, Any]) -> dict[str, list[Mapping[str, str]]]:
@@ -104,8 +110,8 @@ def adoption_refusals(
 ) -> list[dict[str, str]]:
     """Return what the first run on `host` would take away and `host.accept` does not list: [{what, accept}], sorted.
 
-    survey: result of the module host_survey. rules: result of firewall_rules for the host. purged: packages that it
-    would purge, as the module purge_packages tells. contact_port: SSH port on which the run came in.
+    survey: result of host_survey, judged. rules: result of firewall_rules for the host. purged: packages that it would
+    purge, as the module purge_packages tells. contact_port: SSH port on which the run came in.
     accept: the entry that makes the run go on. People who are declared, ended ones too, need none: the inventory
     already says what becomes of them.
     """
@@ -123,10 +129,13 @@ def adoption_refusals(
             found.setdefault(
                 f"account {account['name']}", f"would close the account {account['name']} and end its sessions"
             )
-    for package in purged:
+    # The module's word, and so the host's: in what is pasted into an inventory stands no template.
+    for package in [re.sub("[^a-z0-9.+:-]", "?", name) for name in purged]:
         found[f"package {package}"] = f"would purge {package}, which is not allowed by policy.base.packages"
     accepted = set(declared["accept"])
-    return [{"what": found[entry], "accept": entry} for entry in sorted(found) if entry not in accepted]
+    return [
+        {"what": one_line(found[entry]), "accept": one_line(entry)} for entry in sorted(found) if entry not in accepted
+    ]
 
 
 class FilterModule:

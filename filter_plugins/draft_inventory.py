@@ -7,11 +7,12 @@ import datetime
 import ipaddress
 import json
 import re
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from ansible.errors import AnsibleFilterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,9 @@ SHOWN = 80
 # As preflight's name_mistakes refuses them for a person, and service_mistakes for a service.
 TAKEN = frozenset(Path(__file__).with_name("taken_names.txt").read_text(encoding="utf-8").split())
 ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+# What Ansible means by these names is not the host, and `any` is said in place of a list of hosts.
+NO_HOSTS = frozenset({"all", "any", "localhost", "ungrouped"})
+TEMPLATE = re.compile(r"\{[{%#]")
 NO_SHELLS = ("nologin", "false", "sync", "git-shell")
 
 
@@ -52,10 +56,15 @@ def fields_of(blob: bytes) -> list[bytes]:
 
 
 def too_weak(key: Mapping[str, str]) -> bool:
-    """Tell whether a key is DSA, cut short, or RSA under 3072 bits (RFC 4253, section 6.6: type, exponent, modulus)."""
+    """Tell whether a key is DSA, cut short, not of its type, or RSA under 3072 bits.
+
+    As RFC 4253, section 6.6 has it: type, exponent, modulus.
+    """
     try:
         fields = fields_of(base64.b64decode(key["public"].split()[1]))
     except (IndexError, ValueError):
+        return True
+    if fields[:1] != [key["type"].encode()] or key["public"].split()[0] != key["type"]:
         return True
     if key["type"] != "ssh-rsa":
         return key["type"] in WEAK
@@ -193,17 +202,35 @@ def named(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the surveys by a name for each host, its own one where that is free; each with its address."""
     surveys: dict[str, dict[str, Any]] = {}
     for number, (address, survey) in enumerate(sorted(found.items()), 1):
-        name = plain_name(survey["hostname"].split(".")[0], f"host{number}")
-        surveys[name if name not in surveys else f"{name}-{number}"] = {**survey, "address": address}
+        name = plain_name(survey["hostname"].split(".")[0], "")
+        wanted = [name] if name and name not in NO_HOSTS else []
+        others = (f"{name if wanted else 'host'}{'-' if wanted else ''}{at}" for at in count(number))
+        surveys[next(new for new in chain(wanted, others) if new not in surveys)] = {**survey, "address": address}
     return surveys
+
+
+def refuse_templates(value: Any) -> None:
+    """Refuse a text that Ansible would render: what is drafted from a host's words would run on the controller.
+
+    The surveys are judged, so that none is left; this is the net below.
+    """
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for inner in value:
+            refuse_templates(inner)
+    elif TEMPLATE.search(str(value)) or not str(value).isprintable():
+        raise AnsibleFilterError(f"nothing was drafted: it would have a template or a line end in {str(value)[:80]!r}")
 
 
 def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today: str) -> dict[str, Any]:
     """Return {files: {path: text}, notes: [text]}: an inventory of the hosts as they were found.
 
-    found: result of the module host_survey by the address at which the host is reached. verifier: who has verified the
+    found: result of host_survey, judged, by the address at which the host is reached. verifier: who has verified the
     found keys in person. today: 'YYYY-MM-DD', UTC. Everybody's access ends 90 days after it, so that the draft is read
     again. Keys that are too weak, have options in front of them, or open accounts of programs, are left out and noted.
+
+    Raises AnsibleFilterError: a text of the draft would be rendered by Ansible.
     """
     # Plain texts: Ansible's carry marks of where they come from, which YAML has no form for.
     found, verifier, today = json.loads(json.dumps([found, verifier, today]))
@@ -214,6 +241,7 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
     services = services_of(surveys, {person["name"] for person in people})
 
     def text(data: dict[str, Any], comment: str) -> str:
+        refuse_templates([data, comment])
         return f"---\n# {comment}\n" + str(yaml.safe_dump(data, sort_keys=False, width=4096, allow_unicode=True))
 
     files = {

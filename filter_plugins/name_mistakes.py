@@ -12,6 +12,8 @@ from typing import Any
 # Accounts and groups that Debian or holdfast makes itself, and folders in /run and templates of units: a person of such
 # a name might have the rights that it stands for. In a file, as filters cannot import each other.
 TAKEN = frozenset(Path(__file__).with_name("taken_names.txt").read_text(encoding="utf-8").split())
+# What is done on localhost is done on the controller, and may be no business of a managed host.
+NO_HOSTS = frozenset({"127.0.0.1", "::1", "all", "localhost", "ungrouped"})
 
 
 def mistake(entry: str, key: str, value: str, fix: str) -> dict[str, str]:
@@ -137,6 +139,9 @@ def name_mistakes(raw: Any) -> list[dict[str, str]]:
             "policy", f"backup.paths[{number}].on", texts(part(item, "on")), targets, "a host or group of the inventory"
         )
     for name, host in hosts.items():
+        if str(name) in NO_HOSTS:
+            fix = "give the host another name: Ansible means this machine, or a group, by that one"
+            found.append(mistake(f"host {name}", "name", str(name), fix))
         if isinstance(jump := part(host, "ssh", "jump"), str):
             found += unknown(f"host {name}", "host.ssh.jump", [jump], names, "a host of the inventory")
         sources = [

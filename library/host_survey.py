@@ -10,6 +10,8 @@ description:
   - What the host is like before it is managed - who listens, whose keys open it, who may use sudo, what was installed.
   - No password, password hash, private key or content of a file is read out.
   - It refuses to run as anybody but root, who would see less without a word of it.
+  - What the host says is judged on the controller, and refused with the field where it is no survey. Texts are made
+    printable, and cut after 1000 characters; in names of accounts a C(?) stands for what no name should have.
 author: [holdfast]
 options: {}
 """

@@ -17,7 +17,9 @@ options:
     elements: str
     required: true
   shut_out:
-    description: Why hosts cannot be entered, by name; these are not tried again. Hosts with an empty text are tried.
+    description: >-
+      Why hosts cannot be entered, by name; these are not tried again. Hosts with an empty text are tried. Of a text
+      1000 characters are shown, on one line.
     type: dict
     default: {}
   arguments:
@@ -39,7 +41,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-exit_code: {description: Exit code of the suite; 0 when every promise is kept., type: int, returned: always}
+exit_code:
+  description: Exit code of the suite; 0 when every promise is kept, 1 when one is not, else there is no verdict.
+  type: int
+  returned: always
 stdout_lines: {description: What it said., type: list, elements: str, returned: always}
 stderr_lines: {description: What it complained of., type: list, elements: str, returned: always}
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,11 @@ def main(arguments: list[str]) -> int:
             return 2
     chosen = [one for one in arguments if one.partition("::")[0].endswith(".py")]
     folder = [] if chosen else [str(Path(__file__).parent)]
-    return int(pytest.main([*folder, *arguments]))
+    try:
+        return int(pytest.main([*folder, *arguments]))
+    except Exception:  # noqa: BLE001 (1, with which Python would end, means that a promise is broken)
+        traceback.print_exc()
+        return int(pytest.ExitCode.INTERNAL_ERROR)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,10 @@ class SudoSshBackend(ssh.SshBackend):  # type: ignore[misc]  # testinfra has no 
         # In English: what it complains of is read.
         return str(base.BaseBackend.quote(f"env LC_ALL=C sudo {mode} {user}/bin/sh -c %s", command))
 
+    def decode(self, data: bytes) -> str:
+        """Return what a host wrote as text: bytes that are none must not end the work for all the others."""
+        return data.decode(errors="replace")
+
     def run_local(self, command: str, *args: str) -> base.CommandResult:
         """Run the ssh command line with the password and the waiting program as its input."""
         line = self.encode(self.quote(command, *args))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 from verify.backend import SudoSshBackend
 from verify.expected import Catalogue, CatalogueError, Expected
 from verify.outside import Outside
-from verify.report import Report
+from verify.report import Report, remove_old
 from verify.secrets import take_passwords
 from verify.target import Target
 
@@ -67,6 +68,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for option in ("catalogue", "ssh_config", "report"):
         if not config.getoption(option):
             raise pytest.UsageError(f"--{option.replace('_', '-')} is needed; see docs/how-to/verify.md")
+    if not config.option.collectonly:  # from here on: however this run ends, no old page is taken for its result
+        remove_old(Path(config.getoption("report")))
     try:
         catalogue = Catalogue.read(Path(config.getoption("catalogue")))
     except CatalogueError as error:
@@ -152,11 +155,9 @@ def _ahead(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _reach(target: Target) -> None:
-    """Ask one host; a failure is told by each of its checks."""
-    try:
+    """Ask one host; a failure, of whatever kind, is told by each of its checks and keeps no other from being asked."""
+    with contextlib.suppress(Exception):
         target.inside()
-    except RuntimeError:
-        return
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def answer_of(program: str, code: int, stdout: str, stderr: str) -> Any:
     """
     try:
         return json.loads(stdout.strip().splitlines()[-1]) if code == 0 else _fail(program, code, stderr)
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, RecursionError) as error:
         raise RemoteError(f"{program}: no answer (exit code {code}): {stderr.strip()[-600:]}") from error
 
 
@@ -70,7 +70,13 @@ def from_outside(prefix: str, program: str, params: dict[str, Any], seconds: flo
     argv = [*shlex.split(prefix), "python3", "-c", BOOT]
     try:
         done = subprocess.run(
-            argv, input=source(program, params), capture_output=True, text=True, check=False, timeout=seconds
+            argv,
+            input=source(program, params),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=seconds,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RemoteError(f"{program}: {error}") from error

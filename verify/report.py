@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import inspect
 import json
+import os
+import tempfile
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
@@ -17,7 +20,6 @@ from verify.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from verify.expected import Catalogue
     from verify.target import Target
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 PASSED: Final = "passed"
 FAILED: Final = "failed"
 NOT_APPLICABLE: Final = "not applicable"
+FILES: Final = ("results.json", "junit.xml", "index.html")
 
 
 @dataclass
@@ -123,12 +126,16 @@ class Report:
             for promise in host["promises"]:
                 if promise["outcome"] == FAILED and not host["problem"]:
                     write(f"  broken: {promise['title']}")
-        for problem in self.problems:
-            write(f"  problem: {problem}")
+        for problem in data["problems"]:
+            write(f"  problem: {' '.join(problem.split())}")
         write(f"report: {self.folder / 'index.html'}")
 
     def data(self) -> dict[str, Any]:
-        """Everything, host by host and promise by promise."""
+        """Everything, host by host and promise by promise, with nothing in it that moves a cursor or breaks a file."""
+        found: dict[str, Any] = cleaned(self._data())
+        return found
+
+    def _data(self) -> dict[str, Any]:
         hosts: list[dict[str, Any]] = []
         for name, target in self.targets.items():
             promises: dict[str, dict[str, Any]] = {}
@@ -172,17 +179,34 @@ class Report:
         }
 
     def write(self) -> None:
-        """Write the three files, each by a rename so that a reader never sees half of one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the three files, each by a rename so that a reader never sees half of one.
+
+        They list what is weak on every host, so they are the reader's alone until somebody shares them.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         data = self.data()
-        for name, text in (
-            ("results.json", json.dumps(data, indent=2) + "\n"),
-            ("junit.xml", junit(data)),
-            ("index.html", page(data)),
-        ):
-            draft = self.folder / f".{name}.new"
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(self.folder / name)
+        texts = (json.dumps(data, indent=2) + "\n", junit(data), page(data))
+        for name, text in zip(FILES, texts, strict=True):
+            handle, draft = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.")  # with mode 0600
+            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as stream:
+                stream.write(text)
+            Path(draft).replace(self.folder / name)
+
+
+def remove_old(folder: Path) -> None:
+    """Remove the report of another run."""
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def cleaned(value: Any) -> Any:
+    """Return data with each text in it made printable: much of it is the word of hosts."""
+    if isinstance(value, dict):
+        return {cleaned(key): cleaned(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [cleaned(inner) for inner in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def first_line(thing: object) -> str:
@@ -238,5 +262,5 @@ def junit(data: dict[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without the control characters that XML forbids."""
-    return "".join(letter for letter in text if letter in "\t\n" or ord(letter) >= 32)
+    """Text without what moves a terminal's cursor, what XML forbids, or what no file can hold (half a surrogate)."""
+    return "".join(letter if letter in "\t\n" or letter.isprintable() else "\ufffd" for letter in text)

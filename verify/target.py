@@ -58,7 +58,7 @@ class Target:
                     "nobody",
                 ]
                 try:
-                    self._facts = self.backend.call(
+                    self._facts = self._ask(
                         "inside",
                         {
                             "users": users,
@@ -81,8 +81,19 @@ class Target:
         """
         with self._lock:
             if self._services is None:
-                self._services = self.backend.call("services", {"services": self.expected.services})
+                self._services = self._ask("services", {"services": self.expected.services})
             return self._services
+
+    def _ask(self, program: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Run a program on the host; what it says is the host's word, and need not even be an answer.
+
+        Raises:
+            RemoteError: the host did not answer, or not with what the program gives.
+        """
+        answer = self.backend.call(program, params)
+        if not isinstance(answer, dict):
+            raise RemoteError(f"{program}: the host's answer is none: {str(answer)[:200]}")
+        return answer
 
     @property
     def problem(self) -> str:
@@ -100,7 +111,8 @@ class Target:
     @property
     def release(self) -> str:
         """Name of the host's system; empty before it was asked."""
-        return str((self._facts or {}).get("release", {}).get("PRETTY_NAME", ""))
+        release = (self._facts or {}).get("release")
+        return str(release.get("PRETTY_NAME", "")) if isinstance(release, dict) else ""
 
     def note(self, text: str) -> None:
         """Remark for the report that fails nothing."""

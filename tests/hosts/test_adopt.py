@@ -220,7 +220,10 @@ def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
 
 
 def test_import_by_an_admin_whose_sudo_asks(bare: Target, tmp_path: Path) -> None:
-    """Root's key for one command makes nobody an admin; without root's rights nothing is drafted; -b and -K see all."""
+    """Root's key for one command makes nobody an admin; without root's rights nothing is drafted; -b and -K see all.
+
+    Nor is anything drafted from a host with a word that would run on the controller.
+    """
     bare.host.exec(["sh", "-ec", WALTER], stdin=bare.inventory.keys["stranger"].with_suffix(".pub").read_bytes())
     bare.sh(f"echo 'walter:{PASSWORD}' | chpasswd; echo 'walter ALL=(ALL) ALL' > /etc/sudoers.d/walter")
     backup = bare.inventory.keys["alice"].with_suffix(".pub").read_text(encoding="utf-8")
@@ -232,6 +235,13 @@ def test_import_by_an_admin_whose_sudo_asks(bare: Target, tmp_path: Path) -> Non
         assert not (tmp_path / "draft").exists()
     (tmp_path / "password").write_text(PASSWORD, encoding="utf-8")
     asked = ("-b", "--become-password-file", str(tmp_path / "password"))
+    card = "x{{1+1}}"
+    bare.sh(f"ip link add '{card}' type veth peer name lan1 && ip address add 10.99.0.9/24 dev '{card}'")
+    refused = draw_up(bare, tmp_path, "walter", "stranger", *by, *asked)
+    assert refused.returncode == 2, refused.stdout
+    assert f"what {bare.host.address} tells of itself is no survey: networks[" in " ".join(refused.stdout.split())
+    assert not (tmp_path / "draft").exists()
+    bare.sh(f"ip link delete '{card}'")
     done = draw_up(bare, tmp_path, "walter", "stranger", *by, *asked)
     assert done.returncode == 0, done.stdout
     assert PASSWORD not in done.stdout + done.stderr

@@ -9,13 +9,17 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import pytest
+import yaml
 
 from tests.loading import load
 
 ROOT = Path(__file__).parents[3]
 contact = load(ROOT / "action_plugins" / "contact.py")
+fresh_login = load(ROOT / "action_plugins" / "fresh_login.py")
 
 
 def key(seed: int) -> str:
@@ -109,6 +113,76 @@ def test_ssh_config_as_ssh_reads_it(tmp_path: Path) -> None:
     assert "hostname 2001:db8::1" in shown
 
 
+def test_nothing_of_the_user_s_is_lent_to_a_host(tmp_path: Path) -> None:
+    """A host that somebody has taken over could use the user's keys on all others while a run's connection is kept."""
+    hosts = {"bastion": host("192.0.2.2"), "web1": host("192.0.2.1", jump="bastion")}
+    own = tmp_path / "own"
+    own.write_text(
+        "Host *\n  ForwardAgent yes\n  ForwardX11 yes\n  GSSAPIDelegateCredentials yes\n  Tunnel yes\n"
+        "  PermitLocalCommand yes\n  LocalCommand id\n  RemoteForward 9 localhost:22\n  LocalForward 9 localhost:22\n"
+        "  DynamicForward 9\n  Compression yes\n"
+    )
+    path = tmp_path / "ssh_config"
+    path.write_text(contact.render_ssh_config(hosts, {}, "alice", str(tmp_path)).replace("~/.ssh/config", str(own)))
+    for name in hosts:
+        shown = subprocess.run(["ssh", "-F", str(path), "-G", name], capture_output=True, text=True, check=True).stdout
+        lines = set(shown.splitlines())
+        wanted = {"forwardagent no", "forwardx11 no", "gssapidelegatecredentials no", "permitlocalcommand no"}
+        assert wanted | {"tunnel false", "clearallforwardings yes"} <= lines
+        assert "compression yes" in lines, "the rest of the user's own settings counts"
+    jump = subprocess.run(["ssh", "-F", str(path), "-G", "web1"], capture_output=True, text=True, check=True).stdout
+    assert "proxyjump bastion" in jump
+
+
+def test_a_host_without_an_answer_is_quoted_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says in its place is shown: it may not look like the end of a run, or like another host's."""
+    action = contact.ActionModule.__new__(contact.ActionModule)
+    login = SimpleNamespace(
+        refusal=lambda: None, become_password=lambda: None, one_line=fresh_login.ActionModule.one_line
+    )
+    for name in ("_task", "_connection", "_play_context", "_loader", "_templar"):
+        monkeypatch.setattr(action, name, None, raising=False)
+    action._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=lambda *_, **_more: login))
+    action._hosts, action._operator = {"web1": host("192.0.2.1")}, "alice"
+    reply = {"stdout": "no\x1b[2J\nweb2: as declared", "stderr": "x\ny\0"}
+    monkeypatch.setattr(action, "_reach", lambda *_: (ALICE, reply), raising=False)
+    with pytest.raises(contact.ContactError) as refused:
+        action._contact("web1", {"packages": [], "candidates": [ALICE]})
+    assert str(refused.value) == "alice@web1: the host did not run the probe: no [2J web2: as declared x y"
+
+
+def test_a_host_accuses_no_other(tmp_path: Path) -> None:
+    """What a host says before it refuses a login stands beside ssh's own words: its own way in alone counts."""
+    action = contact.ActionModule.__new__(contact.ActionModule)
+    action._directory = tmp_path
+    action._hosts = {"db1": host("192.0.2.3"), "bastion": host("192.0.2.2"), "web1": host("192.0.2.1", jump="bastion")}
+
+    def said(name: str) -> str:
+        banner = f"Host key for {name} has changed and you have requested strict checking.\n"
+        return str(action._host_key_error("web1", {"stderr": banner, "host_key": None}))
+
+    for other in ("db1", "nobody"):
+        assert said(other).startswith("the host key of web1 is")
+        assert "known_hosts/db1" not in said(other)
+    assert f"remove {tmp_path}/known_hosts/bastion" in said("bastion")
+    assert f"remove {tmp_path}/known_hosts/web1" in said("web1")
+
+
+@pytest.mark.parametrize(
+    ("user", "uid", "becomes"), [("root", 1000, False), ("root", 0, False), ("debian", 1000, True), ("toor", 0, False)]
+)
+def test_root_needs_no_sudo_whatever_the_host_says(user: str, uid: int, becomes: bool) -> None:
+    """A host that calls root 1000 would be given the password of -K by a sudo of its own."""
+    tasks = yaml.safe_load((ROOT / "roles/contact/tasks/main.yml").read_text())
+    (template,) = [
+        facts["ansible_become"]
+        for task in tasks
+        if "ansible_become" in (facts := task.get("ansible.builtin.set_fact", {}))
+    ]
+    decide = jinja2.Environment().compile_expression(template.strip("{} "))
+    assert decide(contact_found={"user": user, "uid": uid}) is becomes
+
+
 def test_many_forks_write_one_file(tmp_path: Path) -> None:
     """No half file is ever seen, and nothing is left behind."""
     path = tmp_path / "ssh_config"
@@ -149,7 +223,7 @@ def test_a_clock_that_differs_is_named_with_both_times() -> None:
 
 
 def test_a_host_s_name_for_its_system_moves_no_cursor() -> None:
-    probe = "probe=holdfast\nos_name=Debian \x1b[2J\rGNU\n"
+    probe = fresh_login.printable("probe=holdfast\nos_name=Debian \x1b[2J\rGNU\n")
     assert contact.parse_probe(probe, [])["os"]["name"] == "Debian  [2J GNU"
 
 

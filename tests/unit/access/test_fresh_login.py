@@ -93,6 +93,33 @@ def test_noise_of_ssh_is_taken_out() -> None:
     assert fresh_login.without_noise(text) == "sudo: no"
 
 
+def test_a_host_s_word_moves_no_cursor_and_begins_no_line() -> None:
+    """It is shown, put into sentences and handed to programs: as a line, without what no argument can hold."""
+    said = "\x1b[2Jno\0 \udcff\r\nalice@db1: ok\x85\u2028\x9b1A é"
+    assert fresh_login.printable(said) == " [2Jno    \nalice@db1: ok   1A é"
+    assert fresh_login.ActionModule.one_line(said) == "[2Jno alice@db1: ok 1A é"
+    assert len(fresh_login.ActionModule.one_line("x" * 200_000)) == fresh_login.LONGEST
+
+
+def test_what_a_login_brings_back_is_printable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Connection:
+        def exec_command(self, _command: str, sudoable: bool) -> tuple[int, bytes, bytes]:  # noqa: ARG002
+            return 0, b"out\x1b[2J\n\xff\0", b"debug1: x\r\nerr\x1b]0;x\x07\n"
+
+        def get_option(self, _name: str) -> str:
+            return "root"
+
+    action = fresh_login.ActionModule.__new__(fresh_login.ActionModule)
+    monkeypatch.setattr(action, "refusal", lambda: None, raising=False)
+    monkeypatch.setattr(action, "_fresh", lambda **_: Connection(), raising=False)
+    reply = action.login()
+    assert reply["outcome"] == "ok"
+    for text in (reply["stdout"], reply["stderr"]):
+        assert text.replace("\n", "").isprintable()
+    assert reply["stdout"].startswith("out [2J\n")
+    assert reply["stderr"] == "err ]0;x "
+
+
 @pytest.mark.parametrize(
     "made",
     [
