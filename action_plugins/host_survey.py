@@ -55,7 +55,8 @@ TEXT, NAME = "text", "name"
 YES_OR_NO = Rule("true or false", lambda value: isinstance(value, bool))
 PROTOCOL = word("tcp or udp", "tcp|udp")
 PORT = number(range(1, 65536))
-CARD = word("the name of a network card", "[A-Za-z0-9_.:-]{1,15}")
+# As preflight takes them, without what a terminal or a template would obey.
+CARD = word("the name of a network card", r"""[^\s/"'{}%\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,15}""")
 KEY_TYPE = "(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+"
 SURVEY: dict[str, Any] = {
     "hostname": TEXT,

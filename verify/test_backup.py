@@ -57,5 +57,5 @@ def test_by_itself(target: Target) -> None:
         assert facts["unit_files"].get(name) == "enabled", f"{name} is {facts['unit_files'].get(name, 'missing')}"
         assert facts["units"][name]["ActiveState"] == "active", f"{name} is {facts['units'][name]['ActiveState']}"
     for name in ("holdfast-backup-sources.service", "holdfast-backup.service", "holdfast-backup-check.service"):
-        result = facts["units"][name].get("Result")
+        result = facts["units"].get(name, {}).get("Result", "missing")
         assert result == "success", f"{name} failed ({result}): journalctl -u {name}"

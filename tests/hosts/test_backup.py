@@ -56,6 +56,17 @@ sed 's|^ExecStart=.*|ExecStart=/bin/sh /etc/holdfast/backup/probe|' {UNIT} > /ru
 printf '\\n%s\\n' "$MORE" >> /run/systemd/system/holdfast-probe.service
 systemctl daemon-reload; systemctl start holdfast-probe.service; cat /var/lib/holdfast/backup/probe
 """
+# A unit with a sandbox starts during a backup and outlasts it: how many of its mounts it sees, then and afterwards.
+BYSTANDER = """
+/usr/local/lib/holdfast/backup hold
+systemd-run --quiet --unit=bystander --property=PrivateTmp=yes sleep 600
+seen="/proc/$(systemctl show --value --property=MainPID bystander)/mountinfo"
+grep -c ' /run/holdfast/backup' "$seen"
+umount --lazy /run/holdfast/backup
+grep -c ' /run/holdfast/backup' "$seen"
+grep -c ' /run/holdfast/backup' /proc/1/mountinfo
+systemctl stop bystander
+"""
 SEEN = """
 out() { printf '%s: ' "$1"; shift; if "$@" > /dev/null 2>&1; then echo yes; else echo no; fi; }
 {
@@ -205,6 +216,7 @@ def test_a_service_leads_root_nowhere(target: Target, tmp_path: Path) -> None:
     assert target.sh("cat /srv/notes/shared/uploads/disk/on /var/restore/notes/srv/notes/shared/uploads/disk/on") == (
         "disk\ndisk\n"
     )
+    assert target.sh(BYSTANDER).split() == ["4", "0", "0"], "mounts of a backup stay in the namespace of another unit"
 
     for before, link, after in (
         ("umount uploads/disk; mv uploads aside", "ln -s /etc uploads", "rm uploads; mv aside uploads"),

@@ -57,7 +57,7 @@ NAME = re.compile(r"\b[0-9a-f]{64}\b")  # of a file in a repository
 DAYS = 14
 GAP = 32  # days without a backup that are no schedule any more, were it a monthly one
 # Of mount(2), open_tree(2), mount_setattr(2), move_mount(2) and statvfs(3): Python has no names for these.
-MS_BIND, MS_PRIVATE, MNT_DETACH = 0x1000, 0x40000, 2
+MS_BIND, MS_PRIVATE, MS_SHARED, MNT_DETACH = 0x1000, 0x40000, 0x100000, 2
 OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
 OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH, AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = 1, 4, -100, 0x1000, 0x8000
 RDONLY, NOSUID, NODEV, NOEXEC, NOSYMFOLLOW = 1, 2, 4, 8, 0x200000  # MOUNT_ATTR_…
@@ -517,8 +517,10 @@ def hold(order: dict[str, Any]) -> None:
     clear_held()
     place = HELD.encode()
     call("mount", place, place, None, ctypes.c_ulong(MS_BIND), None)
-    # What is mounted in it is for no other namespace that is there already.
+    # What is mounted in it is for no namespace that is there already. One that is made meanwhile, as of a unit
+    # with a sandbox, gets copies, and these end with the mounts here.
     call("mount", None, place, None, ctypes.c_ulong(MS_PRIVATE), None)
+    call("mount", None, place, None, ctypes.c_ulong(MS_SHARED), None)
     refused = {}
     for path in order["sources"]:
         # The one that it lies in is enough. One mounted within it would be mounted by a path that its owner can bend.

@@ -72,7 +72,8 @@ def hand_over(program: str, verb: str, order: dict[str, Any]) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = getattr(module, verb)(order)
     except importlib.import_module("host").GuardError as error:
-        return {"failed": True, "msg": str(error)}
+        done = {"changed": True, "did": error.did} if error.did else {}
+        return {"failed": True, "msg": str(error), **done}
     return answer
 
 

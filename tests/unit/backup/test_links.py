@@ -90,7 +90,7 @@ def test_each_source_is_held_and_what_is_wrong_is_written_down(
     refused = json.loads(Path(program.REFUSED).read_text())
     assert refused == {str(folder / "data.aside"): "cannot be read: No such file or directory"}
     assert [path.name for path in Path(program.HELD).iterdir()] == ["refused.json"]
-    assert [words[0] for words in calls] == ["umount2", "mount", "mount"]
+    assert [words[0] for words in calls] == ["umount2", "mount", "mount", "mount"]
 
     monkeypatch.setattr(program, "holds_something", lambda _: True)
     with pytest.raises(program.BackupError, match=r"data\.aside cannot be read: No such file or directory"):

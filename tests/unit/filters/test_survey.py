@@ -43,6 +43,7 @@ def full() -> dict[str, Any]:
         networks=[
             {"interface": "eth0", "addresses": ["203.0.113.9", "2001:db8::9"], "default": True},
             {"interface": "br-0a.100", "addresses": ["10.0.0.9"], "default": False},
+            {"interface": "wg+großnetz=1", "addresses": ["10.0.1.9"], "default": False},
         ],
         ssh_ports=[22, 2222],
         tunnels=["wg0"],
@@ -76,6 +77,8 @@ def test_an_ordinary_survey_is_taken_as_it_is() -> None:
     [
         (("networks", 1, "interface"), RUN),
         (("networks", 1, "interface"), "eth0123456789012"),
+        (("networks", 1, "interface"), "eth0\x1b[2J"),
+        (("networks", 1, "interface"), "eth{0}"),
         (("networks", 1, "addresses", 0), f"fe80::1%{RUN}"),
         (("networks", 1, "addresses", 0), 167772169),
         (("networks", 1, "default"), "yes"),

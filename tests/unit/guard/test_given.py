@@ -27,6 +27,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, int
 
     monkeypatch.setattr(given, "RECORD", tmp_path / "access/numbers.json")
     monkeypatch.setattr(given, "left_behind", set)
+    monkeypatch.setattr(given, "SUBORDINATE", (str(tmp_path / "subuid"), str(tmp_path / "subgid")))
     monkeypatch.setattr("pwd.getpwall", accounts)
     monkeypatch.setattr("grp.getgrall", list)
     return there
@@ -60,13 +61,36 @@ def test_check_mode_writes_nothing(host: list[tuple[str, int]]) -> None:
     "text", ["", "{", "[]", "null", "7", '{"highest": "7"}', '{"highest": true}', '{"highest": -5}', "\xff", "{}"]
 )
 @pytest.mark.usefixtures("host")
-def test_a_broken_record_counts_as_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(given, "left_behind", lambda: {1003})
+def test_a_broken_record_counts_as_none(text: str) -> None:
     given.RECORD.parent.mkdir()
     given.RECORD.write_text(text, encoding="latin-1")
-    highest = 1002 if "-5" in text else 1004
-    assert given.Numbers(HUMANS, check=False).take("eve") == highest
-    assert given.recorded() == highest
+    assert given.Numbers(HUMANS, check=False).take("eve") == 1002
+    assert given.recorded() == {"highest": 1002, "subordinate": 0}
+
+
+@pytest.mark.usefixtures("host")
+def test_the_number_of_what_lies_about_is_given_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left out, and costs no other: a container may leave a file of the last number of all."""
+    monkeypatch.setattr(given, "left_behind", lambda: {1002, 1003, 60000})
+    numbers = given.Numbers(HUMANS, check=False)
+    assert [numbers.take("eve"), numbers.take("zoe")] == [1004, 1005]
+
+
+@pytest.mark.usefixtures("host")
+def test_subordinate_numbers_are_given_once(tmp_path: Path) -> None:
+    """Those of a deleted account, too: useradd takes the first gap."""
+    subuid, subgid = tmp_path / "subuid", tmp_path / "subgid"
+    assert given.Numbers(HUMANS, check=False).subordinate() == []
+    subuid.write_text("alice:100000:65536\nodd\nlast:600000000:99999999\n")
+    subgid.write_text("alice:165536:65536\n")
+    numbers = given.Numbers(HUMANS, check=False)
+    numbers.keep()
+    subuid.write_text("")
+    subgid.unlink()
+    for again in (numbers, given.Numbers(HUMANS, check=True)):
+        assert again.subordinate() == ["--key", "SUB_UID_MIN=231072", "--key", "SUB_GID_MIN=231072"]
+    given.RECORD.write_text('{"highest": 1002, "subordinate": 600099990}')
+    assert given.Numbers(HUMANS, check=True).subordinate() == []
 
 
 @pytest.mark.parametrize("record", [59999, 60000, 10**30])
@@ -78,7 +102,7 @@ def test_the_end_of_the_range_says_what_to_do(host: list[tuple[str, int]], recor
         assert numbers.take("eve") == 60000
     with pytest.raises(GuardError, match=r"no number is left for it.*Raise UID_MAX, or create zoe by hand"):
         numbers.take("zoe")
-    assert given.recorded() == max(record, 60000)
+    assert given.recorded()["highest"] == max(record, 60000)
 
 
 def test_what_lies_about_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -112,18 +112,25 @@ def test_no_other_kind_of_break_hides_an_account() -> None:
     assert people.undeclared_names(passwd, SHADOW, set(), range(1000, 60001)) == {"bob": True}
 
 
-def test_an_account_that_cannot_be_ended_keeps_no_other(work: people.Work, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("problem", [GuardError("processes of bob do not end"), PermissionError(1, "bob's crontab")])
+def test_an_account_that_cannot_be_ended_keeps_no_other(
+    work: people.Work, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    """And what was done with the others is told all the same."""
+
     def end(_: people.Work, name: str) -> None:
         if name == "bob":
-            raise GuardError("processes of bob do not end")
+            raise problem
 
     deleted: list[str] = []
+    work.did.append("end the sessions of eve")
     monkeypatch.setattr(people.Work, "end_sessions", end)
     monkeypatch.setattr(people.Work, "drop_jobs", lambda *_: None)
     monkeypatch.setattr(people.Work, "delete", lambda _, name: deleted.append(name))
-    with pytest.raises(GuardError, match="processes of bob do not end"):
+    with pytest.raises(GuardError, match="bob") as refusal:
         work.closed(["bob", "eve"], {"bob", "eve"})
     assert deleted == ["eve"]
+    assert refusal.value.did == ["end the sessions of eve"]
 
 
 @pytest.mark.parametrize("record", ["[1, 2]", "5", "{", "null", "\xff"])

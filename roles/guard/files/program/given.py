@@ -7,12 +7,16 @@ import grp
 import json
 import os
 import pwd
+from itertools import count
 from pathlib import Path
 
 from host import GuardError, write_durably
 
 RECORD = Path("/var/lib/holdfast/access/numbers.json")
 HOMES = "/home"
+SUBORDINATE = ("/etc/subuid", "/etc/subgid")
+SUBORDINATE_END = 600_100_000  # SUB_UID_MAX of login.defs(5)
+SUBORDINATE_COUNT = 65_536  # SUB_UID_COUNT
 LEFT = ("/var/mail", "/var/tmp", "/tmp", "/var/spool/cron/crontabs", "/var/spool/cron/atjobs")
 
 
@@ -45,37 +49,62 @@ def in_use() -> set[int]:
     return of_accounts | {entry.gr_gid for entry in grp.getgrall()}
 
 
-def recorded() -> int | None:
-    """Return the highest number that was ever seen here; None where no run has written one that can be read."""
+def highest_subordinate() -> int:
+    """Return the highest number that an account can give to others in a container; 0 where none can."""
+    found = {0}
+    for path in SUBORDINATE:
+        with contextlib.suppress(OSError):
+            for line in Path(path).read_bytes().split(b"\n"):
+                words = line.split(b":")
+                if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
+                    found.add(int(words[1]) + int(words[2]) - 1)
+    return max(number for number in found if number < SUBORDINATE_END)
+
+
+def recorded() -> dict[str, int]:
+    """Return the highest numbers that were ever seen here; 0 where no run has written one that can be read."""
     try:
-        highest = json.loads(RECORD.read_bytes())["highest"]
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return highest if type(highest) is int else None
+        found = json.loads(RECORD.read_bytes())
+    except (OSError, ValueError):
+        found = None
+    kept = {key: found.get(key) if isinstance(found, dict) else None for key in ("highest", "subordinate")}
+    return {key: value if type(value) is int else 0 for key, value in kept.items()}
 
 
 class Numbers:
-    """The highest number that an account of a person, or its group, has had: one for both, and it never sinks."""
+    """The highest number that an account of a person, or its group, has had: one for both, and it never sinks.
+
+    And the highest of the subordinate numbers, which useradd gives to each account for what it runs in containers.
+    """
 
     def __init__(self, humans: range, *, check: bool) -> None:
         """:param check: write nothing."""
         self.humans = humans
         self.check = check
         self.kept = recorded()
-        seen = in_use() | (left_behind() if self.kept is None else set())
-        self.highest = max(self.kept or 0, humans.start - 1, *(number for number in seen if number in humans))
+        self.highest = max(self.kept["highest"], humans.start - 1, *(number for number in in_use() if number in humans))
+        self.subordinates = max(self.kept["subordinate"], highest_subordinate())
 
     def keep(self) -> None:
-        """Record the highest number."""
-        if self.check or self.kept == self.highest:
+        """Record the highest numbers."""
+        now = {"highest": self.highest, "subordinate": self.subordinates}
+        if self.check or self.kept == now:
             return
         RECORD.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(str(RECORD), (json.dumps({"highest": self.highest}) + "\n").encode())
-        self.kept = self.highest
+        write_durably(str(RECORD), (json.dumps(now) + "\n").encode())
+        self.kept = now
+
+    def subordinate(self) -> list[str]:
+        """Return how useradd is told to give subordinate numbers that nobody had, as long as there are any."""
+        first = self.subordinates + 1
+        if not self.subordinates or first + SUBORDINATE_COUNT > SUBORDINATE_END:
+            return []
+        return ["--key", f"SUB_UID_MIN={first}", "--key", f"SUB_GID_MIN={first}"]
 
     def take(self, name: str) -> int:
         """Return a number for a new account, and record it first: a run that is killed gives it to nobody else."""
-        number = self.highest + 1
+        lying_about = left_behind()
+        number = next(new for new in count(self.highest + 1) if new not in lying_about)
         if number not in self.humans:
             raise GuardError(
                 f"the account {name} is to be created, and no number is left for it: people have had them up to "

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 STORE = "/var/lib/holdfast/guard"
 STATE = f"{STORE}/armed.json"  # its presence means armed; the boot unit's condition
@@ -33,6 +33,11 @@ UNIT_DIRECTORIES = ("/etc/systemd/system/", "/usr/local/lib/systemd/system/")
 
 class GuardError(Exception):
     """A refusal: nothing was left half done, and the message says what to mend."""
+
+    def __init__(self, message: str, did: Iterable[str] = ()) -> None:
+        """:param did: what was done all the same, one thing each."""
+        super().__init__(message)
+        self.did = list(did)
 
 
 def run(*argv: str, stdin: bytes | None = None, seconds: float = 30) -> tuple[int, str]:

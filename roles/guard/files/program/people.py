@@ -160,7 +160,15 @@ class Work:
                 self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
                 # Its own group gets the same number or, where somebody took that meanwhile, none.
                 exact = ("--uid", str(number), "--key", f"GID_MIN={number}", "--key", f"GID_MAX={number}")
-                own = (*exact, *primary_group(name), "--shell", account["shell"], "--password", "*")
+                own = (
+                    *exact,
+                    *self.numbers.subordinate(),
+                    *primary_group(name),
+                    "--shell",
+                    account["shell"],
+                    "--password",
+                    "*",
+                )
                 self.run("useradd", "--create-home", *NO_AGEING, *own, name)
                 if not self.check:
                     made = pwd.getpwnam(name)
@@ -183,10 +191,10 @@ class Work:
                 self.drop_jobs(name)
                 if name in ours:
                     self.delete(name)
-            except GuardError as error:
+            except (GuardError, OSError) as error:
                 problems.append(str(error))
         if problems:
-            raise GuardError("; ".join(problems))
+            raise GuardError("; ".join(problems), did=() if self.check else self.did)
 
     def end_sessions(self, name: str) -> None:
         """End all that runs as the account, now and after a boot."""
