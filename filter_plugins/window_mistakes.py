@@ -1,4 +1,4 @@
-"""The `window_mistakes` filter: hosts of one group whose windows overlap would be down at the same time."""
+"""The `window_mistakes` filter: hosts of one group that would be down at once, and hosts that restart nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY = 24 * 60
 WEEK = 7 * DAY
+NONE = (
+    "without one nothing is restarted by itself: replaced code runs on, and in the end the check of updates fails;"
+    ' write a time in UTC, such as window: {at: "Sun 03:00", minutes: 60}'
+)
 
 
 def days_of(text: str) -> set[int]:
@@ -37,13 +41,17 @@ def shown(window: dict[str, Any]) -> str:
 
 
 def window_mistakes(cat: Any) -> list[dict[str, str]]:
-    """Return windows that overlap within a group as [{level, entry, key, value, fix}], sorted.
+    """Return windows that overlap within a group, and hosts without one, as [{level, entry, key, value, fix}], sorted.
 
     Never raises on a tolerant catalogue.
     """
     windows = {name: host["window"] for name, host in sorted(cat["hosts"].items()) if host["window"]}
     covered = {name: minutes_of(window) for name, window in windows.items()}
-    found = []
+    found = [
+        {"level": "warning", "entry": f"host {name}", "key": "host.window", "value": "nothing", "fix": NONE}
+        for name in cat["hosts"]
+        if name not in windows
+    ]
     for first, second in combinations(windows, 2):
         shared = sorted(set(cat["hosts"][first]["groups"]) & set(cat["hosts"][second]["groups"]))
         if shared and covered[first] & covered[second]:

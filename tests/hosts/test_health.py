@@ -111,6 +111,24 @@ def test_units_certificates_and_ages(target: Target) -> None:
         assert levels(target, ("updates", "last"))[1] == level, age
 
 
+def test_the_last_admins_end(target: Target) -> None:
+    """It warns and fails by the accounts of this host, without anybody's run; the console's account opens no door."""
+    admin = ("admin", "last")
+
+    def end(days: int, *names: str) -> None:
+        for name in names:
+            target.sh(f"chage -E $(( $(date -u +%s) / 86400 + {days} )) {name}")
+
+    assert levels(target, admin) == ["success", "ok"]
+    end(31, "oper", "alice")
+    assert levels(target, admin) == ["success", "warn"]
+    assert "alice, oper until " in look(target)[1][admin]["text"]
+    end(7, "oper", "alice")
+    assert levels(target, admin) == ["exit-code", "fail"]
+    target.sh("chage -E -1 alice")
+    assert admin not in look(target)[1]
+
+
 def test_limits_and_prometheus(target: Target) -> None:
     """The policy's limits count, and node-exporter's folder gets the same findings."""
     target.sh("mkdir -p /var/lib/prometheus/node-exporter; echo node > /etc/ignored")

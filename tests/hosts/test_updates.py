@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.calendars import BAD, GOOD, PLAINER
 from .starts import SITE, Witness, edit, edit_host, own
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .conftest import Target
 
 pytestmark = pytest.mark.slow
@@ -215,6 +218,53 @@ END
     assert not host.host.running(), "the host did not go down for its reboot"
 
 
+def lasts_too_long(host: Target, told: Callable[[], str]) -> None:
+    """What is well for some days fails the check then: a reboot, old code of a service, an update that is kept back."""
+    state, settings = "/var/lib/holdfast/updates/lasting.json", "/etc/holdfast/updates.json"
+    publish(host, security=[sample("sample-secure", "1.2", more="Depends: sample-nowhere\n")])
+    host.sh("touch /run/reboot-required; echo linux-image-sample > /run/reboot-required.pkgs")
+    # It was allowed to be held back.
+    host.sh(f"""sed -i 's/"held": .*"sample-secure".*/"held": [],/' {settings}""")
+    host.host.exec(["systemctl", "start", JOB], timeout=120 * host.patience)
+    host.sh(f"systemctl start {CHECK}")
+    assert host.sh(f"stat -c '%a %U' {state} $(dirname {state})").split() == ["600", "root", "700", "root"]
+    known = json.loads(host.sh(f"cat {state}"))
+    assert sorted({key.split()[0] for key in known}) == ["kept", "process", "reboot"], known
+
+    def age(days: int, **changed: str) -> None:
+        """Have all that lasts last for so many days, by other settings."""
+        then = json.dumps({key: value - days * 86400 for key, value in known.items()})
+        host.host.exec(["tee", state], stdin=then.encode())
+        orders = json.loads(host.sh(f"cat {settings}")) | changed
+        host.host.exec(["tee", settings], stdin=json.dumps(orders).encode())
+
+    at = json.loads(host.sh(f"cat {settings}"))["window_at"]
+    age(10)
+    late = told()
+    assert "a reboot has been needed for 10 days (asked for by linux-image-sample), and the host's window has" in late
+    assert re.search(r"replaced code has been running for 10 days \(.*sample\.service: ", late), late
+    assert "updates have been kept back for 10 days (sample-secure): " in late
+
+    age(10, window_at=host.sh("date -u -d '+2 days' '+%m-%d 03:00'").strip())
+    waiting = told()
+    assert "a reboot" not in waiting, "its window is still to come"
+    assert "replaced code" not in waiting
+    assert "sample-secure" in waiting, "which no window installs"
+    age(10, window_at="")
+    assert "linux-image-sample): declare host.window, in which the host does it by itself" in told()
+    host.host.exec(["tee", state], stdin=b"{")
+    host.sh(f"systemctl start {CHECK}")
+    assert host.sh(f"systemctl is-failed {CHECK}", check=False).strip() == "inactive"
+
+    # The window, opened by hand, ends what it can, and the check looks again.
+    age(10, window_at=at)
+    assert "replaced code" in told()
+    host.sh("rm /run/reboot-required* /var/lib/unattended-upgrades/kept-back")
+    host.sh(f"systemctl start {WINDOW}")
+    assert eventually(host, f"systemctl is-failed {CHECK} | grep -x inactive")
+    assert json.loads(host.sh(f"cat {state}")) == {}
+
+
 def test_what_keeps_a_host_from_its_updates(host: Target) -> None:
     """Each cause is a failed unit whose message names it."""
 
@@ -242,6 +292,8 @@ def test_what_keeps_a_host_from_its_updates(host: Target) -> None:
     host.host.exec(["systemctl", "start", "apt-daily-upgrade.service"], timeout=120 * host.patience)
     assert eventually(host, f"! systemctl is-failed {CHECK}")
     assert versions(host)[1] == "1.1"
+
+    lasts_too_long(host, told)
 
     full = f"mount -t tmpfs -o size=8m none /var && {PROGRAM} check"
     assert "/var is full: 8 MiB free" in host.sh(f"unshare -m sh -c '{full}' 2>&1", check=False)

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ BACKUP = "/var/lib/holdfast/backup"
 OWN_UNIT = "holdfast-health.service"
 CERTIFICATES = "/etc/letsencrypt/live/*/fullchain.pem"
 UPGRADER = "/usr/bin/unattended-upgrade"
+KEYS = "/etc/ssh/authorized_keys.d"
+ADMIN_GROUPS = ("holdfast-admin", "holdfast-ssh")  # who is in both has sudo, and a way in
+LAST_DAYS = 7
+FAR = 2932896  # the last day of the year 9999, as shadow(5) counts days
 LAST_UPGRADE = "/var/lib/apt/periodic/unattended-upgrades-stamp"
 LEVELS = {"ok": 0, "note": 0, "warn": 1, "fail": 2}
 
@@ -234,11 +238,51 @@ def upgrades(limits: dict[str, Any]) -> Iterator[Finding]:
     yield finding("updates", "last", rising(days, limits["update_days"]), text, days)
 
 
+def database(path: str) -> list[list[str]]:
+    """The lines of an account database in their fields."""
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as handle:
+        return [line.split(":") for line in handle.read().split("\n")]
+
+
+def admin_ends() -> dict[str, int | None]:
+    """The first day on which the account of each admin with a key is closed, as shadow(5) counts days; None for never.
+
+    By the files that the host itself goes by: they say it also after a run that placed nothing else.
+    """
+    groups = {line[0]: set(line[3].split(",")) for line in database("/etc/group") if len(line) > 3}
+    admins = set.intersection(*(groups.get(name, set()) for name in ADMIN_GROUPS))
+    ends = {line[0]: line[7] for line in database("/etc/shadow") if len(line) > 7}
+    return {
+        name: int(ends[name]) if re.fullmatch("[0-9]{1,9}", ends[name]) else None
+        for name in sorted(admins & set(ends))
+        if os.path.exists(f"{KEYS}/{name}")
+    }
+
+
+def last_admin(ends: dict[str, int | None], warn_days: int, now: float) -> Iterator[Finding]:
+    """How long the last admin gets in; nothing where one has no end. The end of a day is midnight, UTC, as for sshd."""
+    known = [end for end in ends.values() if end is not None]
+    if not known or len(known) < len(ends):
+        return
+    end = min(max(known), FAR)
+    days = end - now / 86400
+    # `warn_days` before the last valid day, as the preflight counts it, and that day itself.
+    level = falling(days, {"warn": warn_days + 1, "fail": LAST_DAYS})
+    names = ", ".join(name for name, one in ends.items() if one == max(known))
+    text = f"{names} until {date(1970, 1, 1) + timedelta(days=end - 1)}"
+    if level != "ok":
+        when = f"closes in {days:.1f} days" if days > 0 else f"closed {-days:.1f} days ago"
+        todo = "verify somebody again, write a later `until` in people, and run playbooks/site.yml"
+        text = f"{text}: THE LAST ADMIN DOOR of this host {when}; {todo}"
+    yield finding("admin", "last", level, text, round(days, 1))
+
+
 def look(orders: dict[str, Any]) -> list[Finding]:
     """Everything that was looked at, the worst first."""
     limits = orders["limits"]
     found = [
         *disks(limits), *memory(limits), *clock(limits), *certificates(limits), *failed_units(), *upgrades(limits),
+        *last_admin(admin_ends(), orders["admin_warn_days"], time.time()),
     ]  # fmt: skip
     if orders["backup"]:
         found += backups(limits)

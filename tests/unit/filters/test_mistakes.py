@@ -321,6 +321,7 @@ def test_one_misspelled_key_hides_nothing_else(raw: dict[str, Any]) -> None:
         (set_in(lambda raw: raw["people"][1], until="2026-11-30"), "person bob", "until"),
         (set_in(alice, until="2026-12-20"), "host web1", "admin"),
         (set_in(host("web1"), console="none"), "host web1", "host.console"),
+        (windows(web2="Sun 03:00"), "host web1", "host.window"),
         (set_in(host("web1"), forwards="router", networks=INNER), "host web1", "host.networks"),
         (set_in(host("web1"), forwards="wireguard", networks=INNER), "host web1", "host.networks"),
         (backup("/etc"), "policy", "backup.repository"),
@@ -335,6 +336,13 @@ def test_what_is_legal_but_weak_is_warned_of(
     spoil(raw)
     assert mistakes(raw) == []
     assert (entry, where) in {(item["entry"], item["key"]) for item in warnings(raw)}
+
+
+def test_a_host_with_a_window_is_not_warned_of(raw: dict[str, Any]) -> None:
+    windows(web1="Sun 03:00")(raw)
+    found = {item["entry"]: item["fix"] for item in warnings(raw) if item["key"] == "host.window"}
+    assert sorted(found) == ["host bastion", "host db1", "host lb1", "host web2"]
+    assert 'such as window: {at: "Sun 03:00", minutes: 60}' in found["host db1"]
 
 
 def test_a_lone_founder_is_verified_from_outside(raw: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ import sys
 import time
 
 import apt_state
+import lasting
 import maintenance_locks
 import old_libraries
 import patching
@@ -30,7 +31,13 @@ WAITING, REBOOTING = 0.75, 0.9
 
 def check() -> None:
     """Raise a Problem that names everything that somebody has to mend."""
-    if found := apt_state.problems(settings()):
+    chosen = settings()
+    found = apt_state.problems(chosen)
+    try:
+        found += lasting.problems(chosen)
+    except Problem as problem:  # what was found before is told all the same
+        found.append(str(problem))
+    if found:
         raise Problem("; ".join(found))
     print("nothing keeps this host from its updates")
 
