@@ -110,11 +110,27 @@ def secret_mistakes(service: Mapping[str, Any], values: Any) -> list[dict[str, s
     return found
 
 
-def service_mistakes(cat: Any, values: Any = None, unreadable: Any = None) -> list[dict[str, str]]:
+def release_mistakes(unreadable: Mapping[str, str], releases: bool) -> list[dict[str, str]]:
+    """Return the releases that cannot be read: a mistake where the run would release, a warning anywhere else.
+
+    Not every machine has built them, and from each a host can be verified, patched and restored.
+    """
+    fix = "name a directory or a .tar.gz that is there"
+    level = "mistake" if releases else "warning"
+    if not releases:
+        fix += ", or build it, before a run that places services; this one places none"
+    return [
+        {**mistake(f"service {name}", "release.path", why, fix), "level": level} for name, why in unreadable.items()
+    ]
+
+
+def service_mistakes(
+    cat: Any, values: Any = None, unreadable: Any = None, releases: bool = True
+) -> list[dict[str, str]]:
     """Return what is wrong with the services as [{level, entry, key, value, fix}], sorted. Never raises.
 
     cat: the catalogue, also a tolerant one. values: vault.services. unreadable: {service: why its release cannot be
-    read}, as release_ids returns it.
+    read}, as release_ids returns it. releases: whether the run places services, and so needs to read them.
     """
     found = unit_mistakes(cat["services"])
     for service in cat["services"]:
@@ -124,8 +140,7 @@ def service_mistakes(cat: Any, values: Any = None, unreadable: Any = None) -> li
         if (service["run"] or service["schedule"]) and not service.get("release"):
             fix = "name what runs: release: {path: DIRECTORY or ARCHIVE.tar.gz}"
             found.append(mistake(entry, "release", "nothing", fix))
-    for name, why in sorted((unreadable or {}).items()):
-        found.append(mistake(f"service {name}", "release.path", why, "name a directory or a .tar.gz that is there"))
+    found += release_mistakes(unreadable or {}, releases)
     return sorted(found, key=lambda item: (item["entry"], item["key"], item["value"]))
 
 

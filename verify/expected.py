@@ -284,6 +284,13 @@ class Expected:
         return found
 
     @property
+    def unread_releases(self) -> list[str]:
+        """Services of this host whose declared release could not be read where this runs."""
+        read = self.catalogue.data.get("releases") or {}
+        here = [one for one in self.catalogue.data["services"] if self.name in (one.get("hosts") or [])]
+        return [one["name"] for one in here if one.get("release") and one["name"] not in read]
+
+    @property
     def service_parts(self) -> list[str]:
         """Units of all parts that have to run."""
         return [f"{one['name']}-{role}@{one['release']}.service" for one in self.services for role in one["parts"]]

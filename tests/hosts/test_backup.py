@@ -216,7 +216,9 @@ def test_a_service_leads_root_nowhere(target: Target, tmp_path: Path) -> None:
     assert target.sh("cat /srv/notes/shared/uploads/disk/on /var/restore/notes/srv/notes/shared/uploads/disk/on") == (
         "disk\ndisk\n"
     )
-    assert target.sh(BYSTANDER).split() == ["4", "0", "0"], "mounts of a backup stay in the namespace of another unit"
+    during, *afterwards = target.sh(BYSTANDER).split()
+    assert int(during) > 1
+    assert afterwards == ["0", "0"], "mounts of a backup stay in the namespace of another unit"
 
     for before, link, after in (
         ("umount uploads/disk; mv uploads aside", "ln -s /etc uploads", "rm uploads; mv aside uploads"),
@@ -303,6 +305,46 @@ def test_every_fault_is_a_failed_unit(target: Target, tmp_path: Path) -> None:
     assert target.sh("ls -A /var/backups/holdfast/web1") == ""
 
 
+def test_password_and_place_can_change(target: Target, tmp_path: Path) -> None:
+    """A new password opens the repository beside the old one, and alone then; what is moved is found, or asked for."""
+    target = own(target, tmp_path)
+    program = "/usr/local/lib/holdfast/backup restic"
+    # As under an older name of the host: of one day the last snapshot stays, whatever name it bears. Debian 13's restic
+    # keeps the first of all as well, for want of older ones.
+    made = f"{program} backup --json --host older --tag holdfast /etc/ssh | tail -n 1"
+    _, second = (json.loads(target.sh(made))["snapshot_id"][:8] for _ in range(2))
+    assert second in listed(target)
+    assert start(target)["ActiveState"] == "inactive"
+    assert second not in listed(target)
+
+    password = "another-8Zq3-Lwv9-Tk2m"
+    target.sh(f"echo {password} | {program} key add")
+    edit(target, "group_vars/all/vault.yml", lambda data: data["vault"].update(backup={"password": password}))
+    assert target.play(SITE).changed
+    keys = [
+        line for line in target.sh(f"{program} key list").splitlines() if "root" in line or "holdfast-backup" in line
+    ]
+    (old,) = (line.split()[0] for line in keys if not line.startswith("*"))
+    target.sh(f"{program} key remove {old}")
+    assert len(target.sh(f"ls {REPOSITORY}/keys").split()) == 1
+    assert target.sh(f"find {REPOSITORY} ! -user holdfast-backup") == ""
+    assert start(target)["ActiveState"] == "inactive"
+
+    def declare(data: Any) -> None:
+        data["policy"]["backup"]["repository"]["url"] = "/var/backups/moved"
+
+    edit(target, "group_vars/all/policy.yml", declare)
+    refused = target.play(SITE, expect=2)
+    assert f"are in {REPOSITORY}, and /var/backups/moved/web1 is declared now" in " ".join(refused.text.split())
+    assert "everything was put back" in refused.text
+    assert start(target)["ActiveState"] == "inactive"
+    target.sh(f"mv -T {REPOSITORY} /var/backups/moved/web1")
+    assert target.play(SITE).changed
+    restore(target, "/etc/ssh", "/var/restore/moved")
+    assert start(target)["ActiveState"] == "inactive"
+    assert not target.play(SITE).changed
+
+
 def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
     """The host shows its key; once the server knows it, backups go there, and to no server with another key."""
     server = lab.start("depot1", target.host.release)
@@ -333,6 +375,11 @@ def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
         assert "uid=" not in refused
         assert "shell" not in server.exec(["ls", "/home/depot"]).stdout.split()
 
+        elsewhere = " ".join(target.play(BACKUP, expect=2).text.split())
+        assert (
+            f"are in {REPOSITORY}, and sftp://depot@{server.address}:22//home/depot/hosts/web1 is declared" in elsewhere
+        )
+        target.sh("rm /var/lib/holdfast/backup/repository.json")
         keys = "/home/depot/hosts/web1/keys"
         server.exec(["sh", "-c", f"mkdir -p {keys}; touch {keys}/{'7d' * 32}; chown -R depot /home/depot/hosts"])
         assert "remove /home/depot/hosts/web1, and run again" in target.play(BACKUP, expect=2).text
@@ -342,6 +389,14 @@ def test_over_sftp(lab: Lab, target: Target, tmp_path: Path) -> None:
         restore(target, "/etc/ssh", "/var/restore/far")
         assert target.sh(LISTED.format("/etc/ssh")) == target.sh(LISTED.format("/var/restore/far/etc/ssh"))
         target.sh("systemctl start holdfast-backup-check.service")
+        assert not target.play(SITE).changed
+
+        target.sh("rm /etc/holdfast/secrets/holdfast-backup/id_ed25519")
+        anew = next(part for part in target.play(SITE).text.splitlines() if SFTP_ALONE in part)
+        invited_anew = anew[anew.index(SFTP_ALONE) :].strip(" '\",").removesuffix("\\n")
+        assert invited_anew != invited
+        server.exec(["sh", "-c", script], stdin=f"{invited_anew}\n".encode())
+        assert "snapshot " in target.play(BACKUP).text
         assert not target.play(SITE).changed
 
         target.sh("sed -i 's/AAAAI./AAAAIX/' /etc/holdfast/backup/known_hosts")

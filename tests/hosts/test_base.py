@@ -99,6 +99,17 @@ def test_kernel_settings_changed_by_hand(target: Target, tmp_path: Path) -> None
     assert "vm.no_such_setting is none of its settings" in run.text
     assert target.play(starts.SITE).changed == 0
 
+    target.sh("echo net.ipv4.conf.all.log_martians = 0 > /etc/sysctl.d/10-mine.conf")
+    other = {"net.ipv4.conf.all.log_martians": "1", "net.ipv4.conf.eth0.log_martians": "1"}
+    starts.edit(target, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].update(sysctl=other))
+    target.play(starts.SITE)
+    starts.edit(target, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].pop("sysctl"))
+    ended = target.play(starts.SITE).text
+    assert "set net.ipv4.conf.all.log_martians to 0: it was 1" in ended
+    assert "net.ipv4.conf.eth0.log_martians is declared no more, and stays 1 until the next start" in ended
+    assert target.sh("sysctl -n net.ipv4.conf.all.log_martians net.ipv4.conf.eth0.log_martians").split() == ["0", "1"]
+    assert target.play(starts.SITE).changed == 0
+
 
 def test_purge(target: Target, tmp_path: Path) -> None:
     """Nothing goes unless policy says so; check mode tells what; what an allowed package needs is not torn out."""

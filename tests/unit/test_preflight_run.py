@@ -329,3 +329,35 @@ based_on: a name of the user's
     assert "unknown variable" not in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
     assert (tmp_path / "contacted").exists()
+
+
+@pytest.mark.parametrize(
+    ("playbook", "arguments", "stops"),
+    [
+        ("site.yml", (), True),
+        ("site.yml", ("--check",), True),
+        ("site.yml", ("--tags", "access,services"), True),
+        ("site.yml", ("--tags", "firewall"), True),
+        ("site.yml", ("--skip-tags", "access"), True),
+        ("site.yml", ("--tags", "access"), False),
+        ("site.yml", ("--skip-tags", "services"), False),
+        ("verify.yml", (), False),
+        ("backup.yml", (), False),
+        ("restore.yml", ("--limit", "web1", "-e", "path=/etc/x", "-e", "to=/var/restore/x"), False),
+        ("patch.yml", (), False),
+        ("run.yml", ("-e", "service=blog", "-e", "command=true"), False),
+    ],
+)
+def test_where_no_release_was_built_only_what_releases_is_refused(
+    tmp_path: Path, playbook: str, arguments: tuple[str, ...], stops: bool
+) -> None:
+    inventory = without_mistakes(tmp_path / "inventory")
+    path = inventory / "group_vars/all/data.yml"
+    data = yaml.safe_load(path.read_text())
+    data["services"][0].update(release={"path": "dist"}, run={"web": {"exec": "serve"}})
+    path.write_text(yaml.safe_dump(data))
+    done = play(inventory, *arguments, roles=playbook)
+    said = re.sub(r"\s+", " ", done.stdout)
+    assert "service blog, release.path: found dist: No such file or directory; name a directory" in said, done.stderr
+    assert ("The inventory has 1 mistake" in said) is stops, said
+    assert (tmp_path / "contacted").exists() is not stops, done.stdout + done.stderr

@@ -3,7 +3,7 @@
 
 In the sandbox of its units, as holdfast-backup: `backup`, `check`, `init`. As root: `hold` mounts what the sandbox is
 to see, `start VERB` starts such a unit and tells how it went, `restore` brings files back, `key` makes the key for the
-server, `tell` tells its public half.
+server, `tell` tells its public half and where older backups are, `restic` runs restic by hand on the repository.
 """
 
 from __future__ import annotations
@@ -152,6 +152,17 @@ def was_made(order: dict[str, Any]) -> bool:
     return bool(state("repository").get("url") == order["url"])
 
 
+def elsewhere(order: dict[str, Any]) -> str:
+    """Say that the backups so far are not where they are declared to go; nothing where they are, or there are none."""
+    found = state("repository")
+    if not found or was_made(order):
+        return ""
+    return (
+        f"the backups of this host since {found['time']} are in {found['url']}, and {order['url']} is declared now. "
+        f"Move that folder there, and run again; to leave it behind and begin afresh, remove {STATE}/repository.json"
+    )
+
+
 def now() -> str:
     """The time, UTC."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -193,7 +204,16 @@ def shut_out() -> str:
 
 
 def restic(order: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run restic to its end. Neither its arguments nor its environment hold a secret."""
+    """Run restic to its end."""
+    command, environment = called(order, *arguments)
+    return subprocess.run(
+        command,
+        env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+
+
+def called(order: dict[str, Any], *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """How restic is called, and its environment. Neither holds a secret."""
     own = os.path.isdir(CACHE) and os.access(CACHE, os.W_OK) and os.geteuid() != 0
     options = [f"--cache-dir={CACHE}"] if own else ["--no-cache"]
     if order["server"]:
@@ -206,10 +226,7 @@ def restic(order: dict[str, Any], *arguments: str) -> subprocess.CompletedProces
         "RESTIC_REPOSITORY": order["url"],
         "RESTIC_PASSWORD_FILE": f"{secrets()}/password",
     }
-    return subprocess.run(
-        ["restic", *options, *arguments],
-        env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
-    )  # fmt: skip
+    return ["restic", *options, *arguments], environment
 
 
 def fail(order: dict[str, Any], done: subprocess.CompletedProcess[str]) -> NoReturn:
@@ -227,8 +244,8 @@ def judge(order: dict[str, Any], said: str, code: int) -> NoReturn:
     last = "\n".join(said.splitlines()[-5:])
     if "wrong password or no key found" in said:
         raise BackupError(
-            f"{order['url']} was made with another password than vault.backup.password: write the old one there, "
-            "or choose another repository.url",
+            f"{order['url']} was made with another password than vault.backup.password: write the old one there. To "
+            "change it, give the repository the new one first: docs/how-to/backup.md, Change the password",
             code,
         )
     if "Host key verification failed" in said:
@@ -289,7 +306,8 @@ def make_repository(order: dict[str, Any]) -> None:
     """Open the repository, or make it, once.
 
     Raises:
-        BackupError: it cannot be reached, has another password, or was there before and is gone.
+        BackupError: it cannot be reached, has another password, was there before and is gone, or the backups so far
+            are elsewhere: a new one in its place would hide them.
     """
     # One refused login, not restic's as well: a server that throttles would refuse the good ones after them too.
     if order["server"] and (words := shut_out()):
@@ -298,6 +316,8 @@ def make_repository(order: dict[str, Any]) -> None:
     if found.returncode:
         if not MISSING.search(found.stderr) or was_made(order):
             fail(order, found)
+        if words := elsewhere(order):
+            raise BackupError(f"no new repository was made: {words}")
         make_anew(order)
     if not was_made(order):
         write_down("repository", {"url": order["url"], "time": now()})
@@ -446,8 +466,11 @@ def when(snapshot: dict[str, Any]) -> datetime.datetime:
 
 
 def snapshots(order: dict[str, Any], *which: str) -> list[dict[str, Any]]:
-    """This host's snapshots, the oldest first. One of the future comes first: it was made under a wrong clock."""
-    asked = ["--json", "--host", order["host"], "--tag", "holdfast", *which]
+    """This host's snapshots, the oldest first. One of the future comes first: it was made under a wrong clock.
+
+    Whatever name it had: the repository is its own.
+    """
+    asked = ["--json", "--tag", "holdfast", *which]
     found: list[dict[str, Any]] = parsed(must(order, UNLOCKED, "snapshots", *asked)) or []
     present = datetime.datetime.now(datetime.UTC)
     return sorted(found, key=lambda one: (when(one) <= present, when(one)))
@@ -476,7 +499,7 @@ def forget(order: dict[str, Any]) -> None:
         return
     keep = [f"--keep-within-{each}={order['keep'][each]}" for each in ("daily", "weekly", "monthly")]
     keep.append(f"--keep-daily={DAYS}")
-    must(order, "forget", "--host", order["host"], "--tag", "holdfast", "--group-by", "host", "--prune", *keep)
+    must(order, "forget", "--tag", "holdfast", "--group-by", "", "--prune", *keep)
 
 
 def check(order: dict[str, Any]) -> None:
@@ -671,10 +694,34 @@ def keygen(otherwise: str, *arguments: str) -> str:
 
 
 def tell(order: dict[str, Any]) -> None:
-    """Tell this host's public key as long as the server may not know it; nothing from the first backup on."""
-    if order["server"] and not was_made(order):
+    """Tell what the operator has to see to before the next backup; nothing when that is nothing.
+
+    On the output this host's public key, as long as the server may not know it; beside it where the backups so far are.
+    """
+    if not order["server"]:
+        return
+    if words := elsewhere(order):
+        print(words, file=sys.stderr)
+    # Also where the server knew this host, and a key that was made since is not the one that it knows.
+    if not was_made(order) or AWAY.search(shut_out()):
         with open(f"{FOLDER}/id_ed25519.pub", encoding="utf-8") as handle:
             print(handle.read().strip())
+
+
+def by_hand(order: dict[str, Any], arguments: list[str]) -> int:
+    """Run restic as the backups do, as root and with the terminal; return its exit code.
+
+    Of a repository on this host, what it has written is handed to the account of the backups.
+    """
+    command, environment = called(order, *arguments)
+    code = subprocess.run(command, env=environment, check=False).returncode
+    if not order["server"]:
+        owner = os.stat(order["path"])
+        for _, _, names, folder in os.fwalk(order["path"]):  # goes through no link, whoever lays it meanwhile
+            for name in names:
+                if os.lstat(name, dir_fd=folder).st_uid != owner.st_uid:
+                    os.chown(name, owner.st_uid, owner.st_gid, dir_fd=folder, follow_symlinks=False)
+    return code
 
 
 def below(path: str, whole: str) -> bool:
@@ -802,6 +849,7 @@ def main() -> int:
     for name in (*UNITS, "hold", "key", "tell"):
         verbs.add_parser(name)
     verbs.add_parser("start").add_argument("unit", choices=UNITS)
+    verbs.add_parser("restic").add_argument("arguments", nargs=argparse.REMAINDER)
     bring = verbs.add_parser("restore")
     bring.add_argument("--path", required=True)
     bring.add_argument("--to", required=True)
@@ -811,18 +859,17 @@ def main() -> int:
     if given.verb == "start":
         return start(given.unit)
     try:
-        carry_out(given)
+        return carry_out(given)
     except BackupError as error:
         print(error, file=sys.stderr)
         return error.code
     except OSError as error:  # a full disk, a program or a file that is not there
         print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
         return 1
-    return 0
 
 
-def carry_out(given: argparse.Namespace) -> None:
-    """Do what one verb says, alone where it reads or writes the repository."""
+def carry_out(given: argparse.Namespace) -> int:
+    """Do what one verb says, alone where it reads or writes the repository; return the exit code."""
     if given.verb == "key":
         key()
     elif given.verb == "tell":
@@ -831,10 +878,13 @@ def carry_out(given: argparse.Namespace) -> None:
         hold(orders())
     else:
         with alone():
+            if given.verb == "restic":
+                return by_hand(orders(), given.arguments)
             if given.verb == "restore":
                 restore(orders(), given.path, given.to, given.snapshot, only_list=given.list)
             else:
                 {"backup": backup, "check": check, "init": init}[given.verb](orders())
+    return 0
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ BUDGET_SECONDS = 420.0
 STAY_SECONDS = 2.0  # time for which a part without a health check has to stay up
 SEARCH_SECONDS = 40  # for what the accounts of services that are gone own, all of a run together
 TIMED_OUT = 124
+COPY_SECONDS = 86400.0  # after which the copy of a release that has no name yet is none that is still being made
 FAR = {"nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "afs", "lustre"}  # and what FUSE shows
 LAST_WORDS = 8
 BUSY = 75
@@ -198,6 +199,14 @@ def drop(paths: set[str]) -> None:
         os.unlink(path)
     if any(path.startswith(UNITS) for path in there):
         systemctl("daemon-reload")
+
+
+def sweep_releases(folder: str, kept: list[str]) -> None:
+    """Remove the releases that are not kept, and copies that were killed: another run may be at work on a young one."""
+    for entry in os.scandir(folder) if os.path.isdir(folder) else ():
+        young = entry.stat(follow_symlinks=False).st_ctime > time.time() - COPY_SECONDS
+        if entry.name not in kept and not (entry.name.startswith(".") and young):
+            shutil.rmtree(entry.path)
 
 
 def environment(name: str) -> str:
@@ -390,9 +399,7 @@ class Service:
         drop(set(read(self.last_up).get("files", {})) - set(files))
         write(self.last_up, {"plan": self.plan, "files": files})
         write(f"{RECORDS}/{self.name}.json", done)
-        for path in glob.glob(f"/srv/{self.name}/releases/*"):
-            if os.path.basename(path) not in kept:
-                shutil.rmtree(path)
+        sweep_releases(f"/srv/{self.name}/releases", kept)
 
     def put_back(self) -> str:
         """Bring back what was last up, or nothing where there was none; return in words what runs now.

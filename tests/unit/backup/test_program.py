@@ -240,3 +240,94 @@ def test_a_missing_restic_is_told_of(
     monkeypatch.setattr(program.subprocess, "run", absent)
     assert run(program, monkeypatch, "check") == 1
     assert capsys.readouterr().err == "restic: No such file or directory\n"
+
+
+# --- a repository that is declared elsewhere, and what is done by hand ----------------------------------------------
+
+
+def moved(program: ModuleType, order: dict[str, Any]) -> str:
+    """Let the backups so far be elsewhere; return where."""
+    old = f"{order['url']}-of-the-old-name"
+    program.write_down("repository", {"url": old, "time": "2026-01-01T00:00:00Z"})
+    return old
+
+
+def test_no_new_repository_hides_the_old_one(program: ModuleType, restic: Restic, order: dict[str, Any]) -> None:
+    old = moved(program, order)
+    restic.answers["cat"] = MISSING
+    for begin in (program.make_repository, program.init, program.backup):
+        with pytest.raises(program.BackupError) as raised:
+            begin(order)
+        assert f"are in {old}, and {order['url']} is declared now" in str(raised.value)
+        assert f"to leave it behind and begin afresh, remove {program.STATE}/repository.json" in str(raised.value)
+    assert restic.said("init") == []
+    assert program.state("repository")["url"] == old
+    Path(program.STATE, "repository.json").unlink()
+    program.make_repository(order)
+    assert len(restic.said("init")) == 1
+
+
+def test_one_that_was_moved_along_is_taken(program: ModuleType, restic: Restic, order: dict[str, Any]) -> None:
+    moved(program, order)
+    program.make_repository(order)
+    assert restic.said("init") == []
+    assert program.state("repository")["url"] == order["url"]
+    assert program.elsewhere(order) == ""
+
+
+def test_snapshots_of_an_old_name_count_too(program: ModuleType, restic: Restic, order: dict[str, Any]) -> None:
+    backed_up(restic)
+    program.write_down("repository", {"url": order["url"], "time": "2026-01-01T00:00:00Z"})
+    program.backup(order)
+    for verb in ("snapshots", "forget"):
+        (asked,) = restic.said(verb)
+        assert "--host" not in asked
+        assert asked[asked.index("--tag") + 1] == "holdfast"
+    assert asked[asked.index("--group-by") + 1] == ""
+    (made,) = restic.said("backup")
+    assert made[made.index("--host") + 1] == "web1"
+
+
+def test_a_new_key_is_told_of_where_the_server_knew_the_old_one(
+    program: ModuleType, far: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(program.FOLDER, "id_ed25519.pub").write_text("ssh-ed25519 AAAA holdfast-backup@web1\n")
+    program.write_down("repository", {"url": far["url"], "time": "2026-01-01T00:00:00Z"})
+    for words, told in (("depot@203.0.113.50: Permission denied (publickey).", True), ("", False)):
+        monkeypatch.setattr(program, "shut_out", lambda words=words: words)
+        program.tell(far)
+        assert ("ssh-ed25519 AAAA" in capsys.readouterr().out) is told
+    old = moved(program, far)
+    program.tell(far)
+    told = capsys.readouterr()
+    assert told.out == "ssh-ed25519 AAAA holdfast-backup@web1\n"
+    assert f"are in {old}" in told.err
+
+
+def test_restic_by_hand_is_called_as_the_backups_call_it(
+    program: ModuleType, order: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/restic").write_text('#!/bin/sh\n{ echo "$@"; env; cat; } > "$0.asked"\nexit 7\n')
+    (tmp_path / "bin/restic").chmod(0o755)
+    (tmp_path / "words").write_text("new-password\n")
+    called = program.called
+
+    def instead(*words: Any) -> tuple[list[str], dict[str, str]]:
+        command, environment = called(*words)
+        return [f"{tmp_path}/bin/{command[0]}", *command[1:]], environment
+
+    monkeypatch.setattr(program, "called", instead)
+    monkeypatch.setattr(sys, "argv", ["backup", "restic", "key", "add", "--new-password-file", "-"])
+    with (tmp_path / "words").open() as stdin:
+        before = os.dup(0)
+        os.dup2(stdin.fileno(), 0)
+        try:
+            assert program.main() == 7
+        finally:
+            os.dup2(before, 0)
+    asked = (tmp_path / "bin/restic.asked").read_text().splitlines()
+    assert asked[0].endswith("key add --new-password-file -")
+    assert f"RESTIC_REPOSITORY={order['url']}" in asked
+    assert f"RESTIC_PASSWORD_FILE={program.SECRETS}/password" in asked
+    assert asked[-1] == "new-password"

@@ -404,3 +404,24 @@ def test_a_weak_password_of_the_backups_is_refused(raw: dict[str, Any], password
 @pytest.mark.parametrize("password", ["correct horse battery staple", "d6kPZ0wqYv1xRt8mJcNf"])
 def test_a_good_password_of_the_backups_is_taken(raw: dict[str, Any], password: str) -> None:
     assert mistakes(raw, secrets={"password": password}) == []
+
+
+@pytest.mark.parametrize("address", ["203.0.113.11", "203.0.113.99"])
+def test_a_jump_host_has_two_addresses_while_it_moves(raw: dict[str, Any], address: str) -> None:
+    """As docs/how-to/ssh.md says: before and after the move, the host behind it lets in both."""
+    both = ["203.0.113.11", "203.0.113.99"]
+    before = FILTERS["network_mistakes"](FILTERS["catalogue"](raw, SCHEMA))
+    raw["hosts"]["bastion"].update(address=address)
+    raw["hosts"]["bastion"]["networks"][0]["address"] = both
+    next(person for person in raw["people"] if person["name"] == "alice")["from"] = ["198.51.100.0/24"]
+    assert [one for one in FILTERS["data_mistakes"](raw, SCHEMA) if one["level"] == "mistake"] == []
+    cat = FILTERS["catalogue"](raw, SCHEMA)
+    assert FILTERS["network_mistakes"](cat) == before
+    assert {f"{one}/32" for one in both} <= set(FILTERS["ssh_sources"](cat, "db1"))
+    (lines,) = [one["lines"] for one in FILTERS["authorized_keys"](cat, "db1", TODAY) if one["name"] == "alice"]
+    for one in both:
+        assert f"{one}/32" in lines[0]
+        contact = {"source_address": one, "key_fingerprint": None}
+        assert not any(
+            "you come from" in said for said in FILTERS["door_mistakes"](cat, "db1", "alice", contact, TODAY)
+        )

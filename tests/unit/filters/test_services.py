@@ -163,8 +163,16 @@ def test_a_mistake_is_named(
 def test_a_missing_release_is_a_mistake(running: dict[str, Any]) -> None:
     cat = FILTERS["catalogue"](running, SCHEMA)
     (found,) = FILTERS["service_mistakes"](cat, VALUES, {"blog": "dist: No such file or directory"})
-    assert (found["entry"], found["key"], found["value"]) == (
+    assert (found["level"], found["entry"], found["key"], found["value"]) == (
+        "mistake",
         "service blog",
         "release.path",
         "dist: No such file or directory",
     )
+
+
+def test_a_missing_release_is_a_warning_where_nothing_is_released(running: dict[str, Any]) -> None:
+    cat = FILTERS["catalogue"](running, SCHEMA)
+    (found,) = FILTERS["service_mistakes"](cat, VALUES, {"blog": "dist: No such file or directory"}, False)
+    assert (found["level"], found["entry"], found["key"]) == ("warning", "service blog", "release.path")
+    assert "this one places none" in found["fix"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import seal
+import sets
 import sshd
 import sysctl
 import tables
@@ -254,3 +257,38 @@ def test_rules_that_cannot_be_read_are_no_absent_ones(answer: tuple[int, str], m
     monkeypatch.setattr(tables, "run", lambda *_: answer)
     with pytest.raises(GuardError, match="cannot be read"):
         tables.dump("inet x")
+
+
+def test_what_a_file_of_settings_says_no_more_is_put_back_or_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sysctl, "ROOT", f"{tmp_path}/")
+    for name in ("ours", "others", "alone", "card/a", "card/b", "same", "pattern/a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("5\n")
+    ours, folder = tmp_path / "d/60-ours.conf", tmp_path / "d"
+    folder.mkdir()
+    (folder / "50-others.conf").write_text("others = 3\nours = 3\n")
+    old = b"ours = 5\nothers = 5\nalone = 5\n# not = 5\ncard.* = 5\nsame = 5\ngone.key = 5\npattern.a = 5\n"
+    new = b"# other words\nours=4\nsame = 5\ncard.b = 5\npattern.* = 5\n"
+    ours.write_bytes(new)
+    stays = "{} is declared no more, and stays 5 until the next start"
+    assert sysctl.let_go(str(ours), old, new, (str(folder),)) == [
+        stays.format("alone"), stays.format("card.a"), "set others to 3: it was 5",
+    ]  # fmt: skip
+    assert (tmp_path / "others").read_text() == "3"
+    assert (tmp_path / "ours").read_text() == "5\n", "that is left to the handler"
+    assert sysctl.let_go(str(ours), new, new, (str(folder),)) == []
+
+
+def test_a_link_in_the_place_of_a_file_that_was_placed_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As an upgrade of Debian lays one at /etc/default/locale."""
+    monkeypatch.setattr(seal, "STORE", str(tmp_path / "store"))
+    (tmp_path / "store").mkdir()
+    placed = [str(tmp_path / name) for name in ("file", "link", "folder", "gone")]
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "store/sample.json").write_text(json.dumps({"files": placed}))
+    order: dict[str, Any] = {"concern": "sample", "files": [], "prune": [], "handlers": [], "units": []}
+    assert sets.Difference(order).removed == [str(tmp_path / "file")]

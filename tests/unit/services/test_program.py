@@ -194,3 +194,18 @@ def test_a_line_that_never_ends_is_no_http(hasty: ModuleType) -> None:
         threading.Timer(4, door.over.set).start()
         answer, seconds = asked(hasty, door)
     assert (answer, seconds < 2) == ("no HTTP", True), seconds
+
+
+def test_a_copy_that_was_killed_is_removed_once_no_run_is_at_work_on_it(
+    program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "releases"
+    for name in ("kept", "old", ".killed.new"):
+        (folder / name / "deep").mkdir(parents=True)
+    program.sweep_releases(str(folder), ["kept"])
+    assert {path.name for path in folder.iterdir()} == {"kept", ".killed.new"}
+    later = time.time() + program.COPY_SECONDS + 1
+    monkeypatch.setattr(program.time, "time", lambda: later)
+    program.sweep_releases(str(folder), ["kept"])
+    assert [path.name for path in folder.iterdir()] == ["kept"]
+    program.sweep_releases(str(tmp_path / "none"), [])

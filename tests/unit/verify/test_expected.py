@@ -92,6 +92,14 @@ def test_doors(expected: Expected) -> None:
     assert expected.inner_interfaces == {"eth1": "backend"}
 
 
+def test_services_whose_release_is_not_here_are_named(expected: Expected) -> None:
+    data = expected.catalogue.data
+    data["services"][0]["release"] = data["services"][1]["release"] = {"path": "dist"}
+    assert expected.unread_releases == ["blog"], "shop runs on another host"
+    data["releases"] = {"blog": {"id": "0f1e2d"}}
+    assert expected.unread_releases == []
+
+
 @pytest.mark.parametrize(
     ("sources", "address", "wanted"),
     [

@@ -15,6 +15,7 @@ from typing import Any
 import diff
 import files
 import seal
+import sysctl
 import units
 from host import (
     UNIT_DIRECTORIES,
@@ -44,7 +45,8 @@ class Difference:
         declared = {entry["path"] for entry in order["files"]}
         placed = [path for path in seal.load(seal.manifest(order["concern"])).get("files", []) if path not in declared]
         self.entries = _differing(order["files"])
-        gone = {path for path in placed if os.path.lexists(path)} | set(
+        # A link was never placed: a package has laid it there since, as an upgrade does with /etc/default/locale.
+        gone = {path for path in placed if os.path.isfile(path) and not os.path.islink(path)} | set(
             files.undeclared(order["prune"], order["files"])
         )
         self.removed = sorted(gone)
@@ -173,6 +175,9 @@ def _swap(change: Difference) -> None:
         if code:
             raise GuardError(f"{' '.join(handler['argv'])}: exit code {code}: {text}")
         change.heard += text.splitlines()
+    for entry in change.entries:
+        if os.path.dirname(entry["path"]) in sysctl.FOLDERS and entry["old"] is not None:
+            change.heard += sysctl.let_go(entry["path"], entry["old"], entry["bytes"])
     checkpoint("set-handled")
     units.apply(change.steps)
     checkpoint("set-units")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 
@@ -66,7 +67,47 @@ def write(values: dict[str, str]) -> list[str]:
 
 
 def configured(ours: list[str], folders: tuple[str, ...] = FOLDERS) -> dict[str, str]:
-    """What files of sysctl.d say, where no other file outranks them.
+    """What files of sysctl.d say, where no other file outranks them."""
+    return {key: value for key, (value, path) in _said(ours, folders).items() if path in ours}
+
+
+def let_go(path: str, old: bytes, new: bytes, folders: tuple[str, ...] = FOLDERS) -> list[str]:
+    """Give settings that a file of sysctl.d says no more what other files say; return in words what became of each.
+
+    What the kernel had before is known to nobody: such a setting keeps its value until the next start, and is named.
+    """
+    gone = {key for key, _ in _lines(old)} - {key for key, _ in _lines(new)}
+    said, words, others = _said([path], folders), [], {}
+    for key in sorted(each for one in gone for each in _settings(one)):
+        value, where = said.get(key, ("", ""))
+        if not where:
+            with contextlib.suppress(OSError, ValueError):  # the kernel has no such setting, or tells nobody
+                words.append(f"{key} is declared no more, and stays {read(key)} until the next start")
+        elif where != path:
+            others[key] = value
+    did, refused = mend(others, only_look=False)
+    return [*words, *did, *refused]
+
+
+def _lines(data: bytes) -> list[tuple[str, str]]:
+    """The settings, or patterns of some, and values that a file of sysctl.d holds."""
+    found = []
+    for line in map(str.strip, data.decode(errors="replace").split("\n")):
+        if line and line[0] not in "#;":
+            key, _, value = (" ".join(part.split()) for part in line.lstrip("-").partition("="))
+            found.append((key.translate(SWAPPED) if "/" in key.partition(".")[0] else key, value))
+    return found
+
+
+def _settings(key: str) -> list[str]:
+    """The settings that a pattern stands for; a setting itself."""
+    if "*" not in key:
+        return [key]
+    return [match[len(ROOT) :].translate(SWAPPED) for match in sorted(glob.glob(path_of(key)))]
+
+
+def _said(ours: list[str], folders: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Each setting that a file of sysctl.d says, with its value and the file whose word counts.
 
     As systemd-sysctl(8) reads them: by their names, the later one wins, and a line for one setting outranks a pattern,
     which stands for each setting that there is.
@@ -74,19 +115,10 @@ def configured(ours: list[str], folders: tuple[str, ...] = FOLDERS) -> dict[str,
     one: dict[str, tuple[str, str]] = {}
     many: dict[str, tuple[str, str]] = {}
     for path in _by_name([*ours, *(path for folder in folders for path in glob.glob(f"{folder}/*.conf"))]):
-        with open(path, encoding="utf-8", errors="replace") as handle:
-            lines = [line.strip() for line in handle]
-        for line in lines:
-            if line and line[0] not in "#;":
-                key, _, value = (" ".join(part.split()) for part in line.lstrip("-").partition("="))
-                key = key.translate(SWAPPED) if "/" in key.partition(".")[0] else key
+        with open(path, "rb") as handle:
+            for key, value in _lines(handle.read()):
                 (many if "*" in key else one)[key] = (value, path)
-    found = {
-        match[len(ROOT) :].translate(SWAPPED): said
-        for key, said in many.items()
-        for match in sorted(glob.glob(path_of(key)))
-    }
-    return {key: value for key, (value, path) in {**found, **one}.items() if path in ours}
+    return {**{each: said for key, said in many.items() for each in _settings(key)}, **one}
 
 
 def _by_name(paths: list[str]) -> list[str]:
