@@ -56,7 +56,12 @@ YES_OR_NO = Rule("true or false", lambda value: isinstance(value, bool))
 PROTOCOL = word("tcp or udp", "tcp|udp")
 PORT = number(range(1, 65536))
 # As preflight takes them, without what a terminal or a template would obey.
-CARD = word("the name of a network card", r"""[^\s/"'{}%\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,15}""")
+CARD = Rule(
+    "the name of a network card",
+    lambda value: (
+        isinstance(value, str) and value.isprintable() and bool(re.fullmatch(r"""[^\s/"'{}%\\]{1,15}""", value))
+    ),
+)
 KEY_TYPE = "(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+"
 SURVEY: dict[str, Any] = {
     "hostname": TEXT,

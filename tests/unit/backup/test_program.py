@@ -299,9 +299,9 @@ def test_a_new_key_is_told_of_where_the_server_knew_the_old_one(
         assert ("ssh-ed25519 AAAA" in capsys.readouterr().out) is told
     old = moved(program, far)
     program.tell(far)
-    told = capsys.readouterr()
-    assert told.out == "ssh-ed25519 AAAA holdfast-backup@web1\n"
-    assert f"are in {old}" in told.err
+    shown = capsys.readouterr()
+    assert shown.out == "ssh-ed25519 AAAA holdfast-backup@web1\n"
+    assert f"are in {old}" in shown.err
 
 
 def test_restic_by_hand_is_called_as_the_backups_call_it(
