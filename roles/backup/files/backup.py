@@ -45,9 +45,12 @@ SHOWN = 20
 # For what only reads: our own lock keeps our writers away, and what a killed one left in the repository hinders nobody.
 # To ask whether a lock is stale, restic sends a SIGHUP to whatever process has that number by now: not as root.
 UNLOCKED = "--no-lock"
+# What is not done by hand, and the unit that does it as the account of the backups, whose locks and files these are.
+BY_UNITS = {"unlock": "holdfast-backup-check.service", "init": "holdfast-backup-init.service"}
 # ssh's words for a server that is not there, or does not know this host yet: nothing that is declared is wrong.
+STRANGER = r"Permission denied \("
 AWAY = re.compile(
-    r"Permission denied \(|Connection (refused|timed out|reset|closed)|Could not resolve|No route to host|unreachable"
+    rf"{STRANGER}|Connection (refused|timed out|reset|closed)|Could not resolve|No route to host|unreachable"
 )
 SSH_FAILED = 255  # ssh(1): it ended with an error of its own
 MISSING = re.compile(r"repository does not exist|no such file or directory|file does not exist", re.IGNORECASE)
@@ -703,7 +706,7 @@ def tell(order: dict[str, Any]) -> None:
     if words := elsewhere(order):
         print(words, file=sys.stderr)
     # Also where the server knew this host, and a key that was made since is not the one that it knows.
-    if not was_made(order) or AWAY.search(shut_out()):
+    if not was_made(order) or re.search(STRANGER, shut_out()):
         with open(f"{FOLDER}/id_ed25519.pub", encoding="utf-8") as handle:
             print(handle.read().strip())
 
@@ -712,16 +715,28 @@ def by_hand(order: dict[str, Any], arguments: list[str]) -> int:
     """Run restic as the backups do, as root and with the terminal; return its exit code.
 
     Of a repository on this host, what it has written is handed to the account of the backups.
+
+    Raises:
+        BackupError: the units of the backups do that, with the rights that it takes and no more.
     """
+    for verb, unit in BY_UNITS.items():
+        if verb in arguments:
+            raise BackupError(f"not as root: `systemctl start {unit}` does what `restic {verb}` is for")
     command, environment = called(order, *arguments)
-    code = subprocess.run(command, env=environment, check=False).returncode
-    if not order["server"]:
-        owner = os.stat(order["path"])
-        for _, _, names, folder in os.fwalk(order["path"]):  # goes through no link, whoever lays it meanwhile
-            for name in names:
-                if os.lstat(name, dir_fd=folder).st_uid != owner.st_uid:
-                    os.chown(name, owner.st_uid, owner.st_gid, dir_fd=folder, follow_symlinks=False)
-    return code
+    try:
+        return subprocess.run(command, env=environment, check=False).returncode
+    finally:
+        if not order["server"]:
+            hand_over(order["path"])
+
+
+def hand_over(repository: str) -> None:
+    """Give all that is in a repository to the account that owns it."""
+    owner = os.stat(repository)
+    for _, folders, names, handle in os.fwalk(repository):  # goes through no link, whoever lays it meanwhile
+        for name in (*folders, *names):
+            if os.lstat(name, dir_fd=handle).st_uid != owner.st_uid:
+                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=handle, follow_symlinks=False)
 
 
 def below(path: str, whole: str) -> bool:
@@ -849,7 +864,8 @@ def main() -> int:
     for name in (*UNITS, "hold", "key", "tell"):
         verbs.add_parser(name)
     verbs.add_parser("start").add_argument("unit", choices=UNITS)
-    verbs.add_parser("restic").add_argument("arguments", nargs=argparse.REMAINDER)
+    # Options are restic's own.
+    verbs.add_parser("restic", prefix_chars="\0", add_help=False).add_argument("arguments", nargs="*")
     bring = verbs.add_parser("restore")
     bring.add_argument("--path", required=True)
     bring.add_argument("--to", required=True)

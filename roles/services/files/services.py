@@ -204,9 +204,12 @@ def drop(paths: set[str]) -> None:
 def sweep_releases(folder: str, kept: list[str]) -> None:
     """Remove the releases that are not kept, and copies that were killed: another run may be at work on a young one."""
     for entry in os.scandir(folder) if os.path.isdir(folder) else ():
-        young = entry.stat(follow_symlinks=False).st_ctime > time.time() - COPY_SECONDS
-        if entry.name not in kept and not (entry.name.startswith(".") and young):
-            shutil.rmtree(entry.path)
+        if entry.name in kept or not entry.is_dir(follow_symlinks=False):
+            continue
+        with contextlib.suppress(FileNotFoundError):  # another run has just given its copy its name
+            copy = entry.name.startswith(".")
+            if not copy or entry.stat(follow_symlinks=False).st_ctime < time.time() - COPY_SECONDS:
+                shutil.rmtree(entry.path)
 
 
 def environment(name: str) -> str:

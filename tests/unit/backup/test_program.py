@@ -293,7 +293,11 @@ def test_a_new_key_is_told_of_where_the_server_knew_the_old_one(
 ) -> None:
     Path(program.FOLDER, "id_ed25519.pub").write_text("ssh-ed25519 AAAA holdfast-backup@web1\n")
     program.write_down("repository", {"url": far["url"], "time": "2026-01-01T00:00:00Z"})
-    for words, told in (("depot@203.0.113.50: Permission denied (publickey).", True), ("", False)):
+    for words, told in (
+        ("depot@203.0.113.50: Permission denied (publickey).", True),
+        ("ssh: connect to host 203.0.113.50 port 22: Connection refused", False),
+        ("", False),
+    ):
         monkeypatch.setattr(program, "shut_out", lambda words=words: words)
         program.tell(far)
         assert ("ssh-ed25519 AAAA" in capsys.readouterr().out) is told
@@ -302,6 +306,13 @@ def test_a_new_key_is_told_of_where_the_server_knew_the_old_one(
     shown = capsys.readouterr()
     assert shown.out == "ssh-ed25519 AAAA holdfast-backup@web1\n"
     assert f"are in {old}" in shown.err
+
+
+@pytest.mark.parametrize("verb", ["unlock", "init"])
+def test_what_a_unit_does_is_not_done_by_hand(program: ModuleType, order: dict[str, Any], verb: str) -> None:
+    """As root `unlock` would send a signal to whichever process the account of the backups has put into a lock."""
+    with pytest.raises(program.BackupError, match=rf"`systemctl start holdfast-backup-\w+.service` does .*{verb}"):
+        program.by_hand(order, ["--verbose", verb])
 
 
 def test_restic_by_hand_is_called_as_the_backups_call_it(
@@ -318,7 +329,7 @@ def test_restic_by_hand_is_called_as_the_backups_call_it(
         return [f"{tmp_path}/bin/{command[0]}", *command[1:]], environment
 
     monkeypatch.setattr(program, "called", instead)
-    monkeypatch.setattr(sys, "argv", ["backup", "restic", "key", "add", "--new-password-file", "-"])
+    monkeypatch.setattr(sys, "argv", ["backup", "restic", "-v", "key", "add", "--new-password-file", "-"])
     with (tmp_path / "words").open() as stdin:
         before = os.dup(0)
         os.dup2(stdin.fileno(), 0)
@@ -327,7 +338,7 @@ def test_restic_by_hand_is_called_as_the_backups_call_it(
         finally:
             os.dup2(before, 0)
     asked = (tmp_path / "bin/restic.asked").read_text().splitlines()
-    assert asked[0].endswith("key add --new-password-file -")
+    assert asked[0].endswith("-v key add --new-password-file -")
     assert f"RESTIC_REPOSITORY={order['url']}" in asked
     assert f"RESTIC_PASSWORD_FILE={program.SECRETS}/password" in asked
     assert asked[-1] == "new-password"

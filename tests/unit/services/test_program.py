@@ -202,10 +202,11 @@ def test_a_copy_that_was_killed_is_removed_once_no_run_is_at_work_on_it(
     folder = tmp_path / "releases"
     for name in ("kept", "old", ".killed.new"):
         (folder / name / "deep").mkdir(parents=True)
+    (folder / ".gitkeep").touch()
     program.sweep_releases(str(folder), ["kept"])
-    assert {path.name for path in folder.iterdir()} == {"kept", ".killed.new"}
+    assert {path.name for path in folder.iterdir()} == {"kept", ".killed.new", ".gitkeep"}
     later = time.time() + program.COPY_SECONDS + 1
     monkeypatch.setattr(program.time, "time", lambda: later)
     program.sweep_releases(str(folder), ["kept"])
-    assert [path.name for path in folder.iterdir()] == ["kept"]
+    assert {path.name for path in folder.iterdir()} == {"kept", ".gitkeep"}
     program.sweep_releases(str(tmp_path / "none"), [])
