@@ -6,8 +6,9 @@ import json
 import os
 import stat
 import time
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import apt_state
 import lasting
@@ -19,9 +20,6 @@ from commands import Problem
 from hypothesis import given
 from hypothesis import strategies as st
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 DAY = 86400
 NOW = 1_800_000_000.0
 SETTINGS: dict[str, Any] = {"max_age_days": 3, "held": [], "reboot": True, "window_at": "", "window_minutes": 60}
@@ -31,12 +29,20 @@ SHELL = old_libraries.Old(7, "bash", "", "/usr/lib/libc.so.6")
 BUS = old_libraries.Old(8, "dbus-daemon", "dbus.service", "/usr/lib/libc.so.6")
 
 
+def remembered(host: SimpleNamespace) -> dict[str, float]:
+    """Since when what lasts is there, without what is known of the clock."""
+    known = json.loads(host.state.read_text())
+    return {key: since for key, since in known.items() if key.split()[0] not in ("boot", "looked")}
+
+
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A host where nothing lasts. ``at``: what time it is; ``every``: days from one window to the next."""
-    found = SimpleNamespace(
-        now=NOW, reboot=[], old=[], every=7, state=tmp_path / "own/lasting.json", kept=tmp_path / "kept"
-    )
+    """A host where nothing lasts.
+
+    ``now``: what time it is; ``off``: how far its clock is ahead; ``every``: days from one window to the next.
+    """
+    found = SimpleNamespace(now=NOW, off=0.0, boot="first", reboot=[], old=[], every=7)
+    found.state, found.kept = tmp_path / "own/lasting.json", tmp_path / "kept"
 
     def sorted_out(old: list[old_libraries.Old]) -> tuple[set[str], old_libraries.Restarted]:
         rest = old_libraries.Restarted([], [], [], [])
@@ -50,7 +56,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(lasting, "STATE", str(found.state))
     monkeypatch.setattr(lasting, "KEPT", str(found.kept))
     monkeypatch.setattr(lasting, "window_after", window_after)
-    monkeypatch.setattr(time, "time", lambda: found.now)
+    monkeypatch.setattr(lasting, "boot", lambda: found.boot)
+    monkeypatch.setattr(time, "time", lambda: found.now + found.off)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: found.now - NOW + 100)
     monkeypatch.setattr(reboot_need, "reasons", lambda: found.reboot)
     monkeypatch.setattr(old_libraries, "look", lambda: found.old)
     monkeypatch.setattr(old_libraries, "sorted_out", sorted_out)
@@ -59,7 +67,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def test_nothing_lasts(host: SimpleNamespace) -> None:
     assert lasting.problems(SETTINGS) == []
-    assert json.loads(host.state.read_text()) == {}
+    assert remembered(host) == {}
 
 
 def test_a_host_without_a_window(host: SimpleNamespace) -> None:
@@ -104,15 +112,36 @@ def test_no_host_fails_between_two_of_its_windows(host: SimpleNamespace, every: 
     assert said.endswith("and the host's window has not ended that: journalctl -u holdfast-updates-window.service")
 
 
-@given(st.floats(0, 400 * DAY), st.integers(1, 90), st.integers(0, 400) | st.none())
-def test_never_within_the_days_and_never_before_a_window(age: float, days: int, opens: int | None) -> None:
-    """The later of both counts; without a window the days alone."""
+def test_a_window_that_is_declared_now_did_not_open_before(host: SimpleNamespace) -> None:
+    """Who declares one, as the message says, or another one, is done until the first of it has gone by."""
+    host.reboot = ["asked for by linux-image"]
+    lasting.problems(SETTINGS)
+    host.now += 20 * DAY
+    assert "declare host.window" in lasting.problems(SETTINGS)[0]
+    for settings in (WINDOW, {**WINDOW, "window_at": "Mon 03:00"}):
+        opens = lasting.window_after(host.now, "")
+        assert opens is not None
+        while host.now < opens + DAY:
+            assert lasting.problems(settings) == []
+            host.now += DAY / 2
+        host.now = opens + DAY + 3601
+        assert "the host's window has not ended that" in lasting.problems(settings)[0]
+
+
+@given(st.floats(0, 400 * DAY), st.integers(1, 90), st.integers(0, 400) | st.none(), st.floats(0, 400 * DAY))
+def test_never_within_the_days_and_never_before_a_window(
+    age: float, days: int, opens: int | None, window_age: float
+) -> None:
+    """The later of both counts; without a window the days alone. No window opens before it is declared."""
     settings = {**WINDOW, "max_age_days": days}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lasting, "window_after", lambda since, _: None if opens is None else since + opens * DAY)
-        late = lasting.is_late("code", NOW - age, NOW, settings)
-        assert lasting.is_late("kept", NOW - age, NOW, settings) == (age > days * DAY), "no window installs anything"
-    assert late == (age > days * DAY and (opens is None or age > opens * DAY + 3600 + DAY))
+        late = lasting.is_late("code", NOW - age, NOW - window_age, NOW, settings)
+        kept = lasting.is_late("kept", NOW - age, NOW - window_age, NOW, settings)
+    since = max(NOW - age, NOW - window_age)
+    too_old = NOW - (NOW - age) > days * DAY
+    assert kept == too_old, "no window installs anything"
+    assert late == (too_old and (opens is None or since + opens * DAY + 3600 + DAY < NOW))
 
 
 @pytest.mark.parametrize(
@@ -137,20 +166,54 @@ def test_when_the_window_opens(code: int, text: str, found: float | None, monkey
 def test_a_broken_file_counts_from_now(text: str, host: SimpleNamespace) -> None:
     host.old = [NGINX]
     lasting.problems(SETTINGS)
-    (key,) = json.loads(host.state.read_text())
+    (key,) = remembered(host)
     host.state.write_text(text.replace("%s", key))
     assert lasting.problems(SETTINGS) == []
-    assert json.loads(host.state.read_text()) == {key: NOW}
+    assert remembered(host) == {key: NOW}
 
 
-def test_a_clock_that_was_ahead(host: SimpleNamespace) -> None:
-    host.old = [NGINX]
-    host.now += 1000 * DAY
+@pytest.mark.parametrize("boot", ["first", "second"])
+@pytest.mark.parametrize("off", [-1825 * DAY, -4 * DAY, 1000 * DAY])
+def test_a_clock_that_was_wrong_at_a_look(off: float, boot: str, host: SimpleNamespace) -> None:
+    """What was there before, and what came meanwhile, are as old as they are once it is set right."""
+    host.kept.write_text("old")
     lasting.problems(SETTINGS)
-    host.now = NOW
+    host.now = NOW + DAY
+    lasting.problems(SETTINGS)
+    host.now, host.off, host.boot = NOW + 2 * DAY, off, boot
+    host.kept.write_text("old new")
+    if off < 0 or boot == "first":  # a boot with the clock ahead looks like a host that was off for so long
+        assert lasting.problems(SETTINGS) == []
+    else:
+        assert len(lasting.problems(SETTINGS)) == 1
+    host.off = 0.0
     assert lasting.problems(SETTINGS) == []
+    host.now = NOW + 5.5 * DAY
+    (said,) = lasting.problems(SETTINGS)
+    # After a boot with the clock behind nobody knows how long the host was off: not more than that is missing.
+    days = 4 if off < 0 and boot == "second" else 5
+    assert said.startswith(f"updates have been kept back for {days} days (new, old)")
+
+
+def test_a_clock_that_was_ahead_in_an_earlier_start(host: SimpleNamespace) -> None:
+    """It makes nothing last for ever."""
+    host.kept.write_text("nginx")
+    host.off = 1000 * DAY
+    lasting.problems(SETTINGS)
+    host.off, host.boot = 0.0, "second"
+    assert lasting.problems(SETTINGS) == []
+    assert remembered(host) == {"kept nginx": NOW}
     host.now += 4 * DAY
     assert len(lasting.problems(SETTINGS)) == 1
+
+
+def test_a_restarted_container_is_another_start(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its boot is that of the machine it is on; what needs a restart now is not what needed the one that it had."""
+    monkeypatch.undo()
+    before = lasting.boot()
+    assert before == lasting.boot()
+    monkeypatch.setattr(lasting, "began", lambda pid: f"anew {pid}")
+    assert lasting.boot() == before.rsplit(" ", 1)[0] + " anew 1"
 
 
 def test_for_roots_eyes_alone(host: SimpleNamespace) -> None:
@@ -211,6 +274,22 @@ def test_the_check_fails_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lasting, "problems", cannot)
     with pytest.raises(Problem, match=r"^/var is full; systemctl: exit code 1$"):
         updates.check()
+
+    def denied(_: Any) -> list[str]:
+        raise PermissionError(13, "Permission denied", "/proc/1/cgroup")
+
+    monkeypatch.setattr(lasting, "problems", denied)
+    last = "what lasts for too long cannot be seen: /proc/1/cgroup: Permission denied"
+    with pytest.raises(Problem, match=f"^/var is full; {last}$"):
+        updates.check()
+
+
+def test_after_a_window_that_failed_the_check_looks_again() -> None:
+    """And where the host goes down, that neither waits, nor fails, nor takes the place of what is queued."""
+    unit = Path(__file__).parents[3] / "roles/updates/templates/window.service.j2"
+    command = "-/usr/bin/systemctl --no-block --job-mode=fail start holdfast-updates-check.service"
+    after = [line for line in unit.read_text().splitlines() if "check.service" in line]
+    assert after == [f"ExecStopPost={command}"]
 
 
 def test_when_a_process_began() -> None:

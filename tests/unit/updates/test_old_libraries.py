@@ -171,3 +171,16 @@ def test_who_has_a_lock_is_told_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["ß (a) 日本", "web@1.service: /usr/lib/x.so"])
 def test_what_people_can_read_stays(text: str) -> None:
     assert commands.printable(text) == text
+
+
+def test_a_process_that_may_not_be_looked_at_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root in a container without CAP_SYS_PTRACE is refused those that have more rights."""
+    real_link = os.readlink
+
+    def readlink(path: str) -> str:
+        if path.startswith("/proc/") and not path.startswith("/proc/self/"):
+            raise PermissionError(13, "Permission denied", path)
+        return real_link(path)
+
+    monkeypatch.setattr(os, "readlink", readlink)
+    assert old_libraries.look() == []

@@ -43,13 +43,15 @@ def problems(settings: dict[str, Any]) -> list[str]:
     """Tell what lasts for too long, one sentence for each kind, and what to do."""
     now, found = time.time(), [*of_restarts(), *kept_back(settings["held"])]
     said = []
+    window = f"window {settings['window_at']}"
+    since = since_when([*(one.key for one in found), *([window] if settings["window_at"] else [])], now)
     try:
-        since = remember([one.key for one in found], now)
+        remember({**since, "looked": now, f"boot {boot()}": booted(now)})
     except OSError as error:
         said.append(f"it cannot be remembered since when what has to end is there: {STATE}: {error.strerror}")
-        since = {one.key: known().get(one.key, now) for one in found}
     for kind in ("reboot", "code", "kept"):
-        late = [one for one in found if one.kind == kind and is_late(kind, since[one.key], now, settings)]
+        of_kind = [one for one in found if one.kind == kind]
+        late = [one for one in of_kind if is_late(kind, since[one.key], since.get(window, now), now, settings)]
         if late:
             days = int((now - min(since[one.key] for one in late)) / DAY)
             said.append(sentence(kind, [one.text for one in late], days, settings))
@@ -58,17 +60,26 @@ def problems(settings: dict[str, Any]) -> list[str]:
 
 def of_restarts() -> list[Lasting]:
     """What the host's window would end. What runs in logins and in jobs that end by themselves is left alone there."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-        boot = handle.read().strip()
-    found = [Lasting("reboot", f"reboot {boot}", why) for why in reboot_need.reasons()]
+    start = boot()
+    found = [Lasting("reboot", f"reboot {start}", why) for why in reboot_need.reasons()]
     for old in old_libraries.look():
         units, rest = old_libraries.sorted_out([old])
         if rest.reboot:
-            found.append(Lasting("reboot", f"reboot {boot}", f"runs old code: {old}"))
+            found.append(Lasting("reboot", f"reboot {start}", f"runs old code: {old}"))
         elif units:
             # A process that was started anew, and whose code was then replaced again, is another matter.
-            found.append(Lasting("code", f"process {boot} {old.pid} {began(old.pid)}", str(old)))
+            found.append(Lasting("code", f"process {start} {old.pid} {began(old.pid)}", str(old)))
     return found
+
+
+def boot() -> str:
+    """This start of the host. A container has the boot of the machine that it is on, and a process 1 of its own."""
+    return f"{kernel_text('/proc/sys/kernel/random/boot_id').strip()} {began(1)}"
+
+
+def booted(now: float) -> float:
+    """When the machine started, by the clock as it is now: it changes when the clock is set."""
+    return now - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def began(pid: int) -> str:
@@ -100,29 +111,43 @@ def known() -> dict[str, float]:
     return {key: float(value) for key, value in pairs if type(value) in (int, float) and 0 <= value < float("inf")}
 
 
-def remember(keys: Iterable[str], now: float) -> dict[str, float]:
-    """Return since when each is there, and write it down; what is not among them any more is forgotten.
+def since_when(keys: Iterable[str], now: float) -> dict[str, float]:
+    """Since when each is there, by the clock as it is now: where it was set, what was remembered moves with it.
 
-    A clock that was ahead when it was written down makes nothing last for ever.
+    Within one start the kernel tells how far it was set. After another start no more is known than that the last look
+    was not in the future: a boot with the clock behind keeps all ages, and so does setting it right after that. A clock
+    that is set back may have been ahead since this start alone, so what was there before it does not move.
     """
     before = known()
-    since = {key: min(before.get(key, now), now) for key in keys}
+    at_last_look = before.get(f"boot {boot()}")
+    if at_last_look is None:
+        moved, moves = min(0, now - before.get("looked", now)), set(before)
+    else:
+        moved = booted(now) - at_last_look
+        moves = {key for key, since in before.items() if moved > 0 or since >= at_last_look}
+    there = {key: since + moved if key in moves else since for key, since in before.items()}
+    return {key: min(there.get(key, now), now) for key in keys}
+
+
+def remember(since: dict[str, float]) -> None:
+    """Write it down; what is not in it any more is forgotten."""
     os.makedirs(os.path.dirname(STATE), mode=0o700, exist_ok=True)
     handle = os.open(f"{STATE}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(since, file)
     os.rename(f"{STATE}.new", STATE)
-    return since
 
 
-def is_late(kind: str, since: float, now: float, settings: dict[str, Any]) -> bool:
+def is_late(kind: str, since: float, declared: float, now: float, settings: dict[str, Any]) -> bool:
     """Whether it lasts for more days than allowed, and where the host has a window, past the first one since then.
 
     A window may be a month away, and what waits for it is no failure. A day is given to it: the check looks once a day.
+    ``declared``: since when the host has this window, which did not open before.
     """
     if now - since <= settings["max_age_days"] * DAY:
         return False
-    opened = window_after(since, settings["window_at"]) if kind != "kept" and settings["window_at"] else None
+    has_window = kind != "kept" and settings["window_at"]
+    opened = window_after(max(since, declared), settings["window_at"]) if has_window else None
     return opened is None or now > opened + settings["window_minutes"] * 60 + DAY
 
 

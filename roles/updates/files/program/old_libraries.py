@@ -134,7 +134,8 @@ def look() -> list[Old]:
                 unit = unit_of(cgroup_path(kernel_text(f"/proc/{pid}/cgroup")), root)
                 found.append(Old(int(pid), kernel_text(f"/proc/{pid}/comm").removesuffix("\n"), unit, path))
                 break
-        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        # It has ended meanwhile, or has rights that root in a container without CAP_SYS_PTRACE may not look at.
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
 

@@ -37,6 +37,8 @@ def check() -> None:
         found += lasting.problems(chosen)
     except Problem as problem:  # what was found before is told all the same
         found.append(str(problem))
+    except OSError as error:
+        found.append(f"what lasts for too long cannot be seen: {error.filename}: {error.strerror}")
     if found:
         raise Problem("; ".join(found))
     print("nothing keeps this host from its updates")
