@@ -280,6 +280,7 @@ def people(order: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"undeclared": waiting}
     if order["state"] == "present":
         work.present(order["groups"], order["accounts"])
+        Numbers(human_uids(), check=work.check).keep()  # and those that useradd has just given
         answer["foreign_sudo"] = foreign_sudo()
     elif order["present_user"] in names:
         raise GuardError(
