@@ -264,19 +264,29 @@ class Expected:
 
     @cached_property
     def services(self) -> list[Entry]:
-        """Services of this host: name, release (None without one), parts, schedules, secrets and needs."""
+        """Services of this host: name, release (None without one), parts, schedules, secrets and needs.
+
+        Where the release could not be read here, `unread` has the templates of its parts and schedules.
+        """
         releases = self.catalogue.data.get("releases") or {}
         found = []
         for service in self.catalogue.data["services"]:
             if self.name not in (service.get("hosts") or []):
                 continue
             release = (releases.get(service["name"]) or {}).get("id")
+            runs = sorted(service.get("run") or {})
+            schedules = sorted(one["name"] for one in service.get("schedule") or [])
+            unread = service["name"] in self.unread_releases
             found.append(
                 {
                     "name": service["name"],
                     "release": release,
-                    "parts": sorted(service.get("run") or {}) if release else [],
-                    "schedules": sorted(one["name"] for one in service.get("schedule") or []) if release else [],
+                    "parts": runs if release else [],
+                    "schedules": schedules if release else [],
+                    "unread": {
+                        kind: [f"{service['name']}-{one}@" for one in names] if unread else []
+                        for kind, names in (("parts", runs), ("schedules", schedules))
+                    },
                     "secrets": sorted(service.get("secrets") or []),
                     "needs": list(service.get("needs") or []),
                 }
@@ -289,6 +299,10 @@ class Expected:
         read = self.catalogue.data.get("releases") or {}
         here = [one for one in self.catalogue.data["services"] if self.name in (one.get("hosts") or [])]
         return [one["name"] for one in here if one.get("release") and one["name"] not in read]
+
+    def unread(self, kind: str) -> list[str]:
+        """Templates (`blog-web@`) of all parts, or schedules, whose release could not be read here."""
+        return [template for one in self.services for template in one["unread"][kind]]
 
     @property
     def service_parts(self) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from _pytest.outcomes import Skipped
+
+if TYPE_CHECKING:
+    from verify.target import Target
 
 
 class NotApplicable(Skipped):
@@ -19,6 +22,14 @@ def not_applicable(reason: str) -> NoReturn:
         NotApplicable: always.
     """
     raise NotApplicable(reason, allow_module_level=False)
+
+
+def no_release(target: Target, otherwise: str) -> str:
+    """Return why nothing of services is judged here: their releases cannot be read here, or another reason."""
+    unread = target.expected.unread_releases
+    if not unread:
+        return otherwise
+    return f"the machine that verifies cannot read the releases of {', '.join(unread)}, and no unit of them is there"
 
 
 def empty(problems: list[str], what: str) -> None:

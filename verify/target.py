@@ -84,6 +84,19 @@ class Target:
                 self._services = self._ask("services", {"services": self.expected.services})
             return self._services
 
+    def unread(self, kind: str) -> list[str]:
+        """Units of the parts, or schedules, whose release could not be read here, of whatever release.
+
+        Remarks of which services that is, and what is not judged of them.
+        """
+        for name in self.expected.unread_releases:
+            self.note(
+                f"{name}: its release cannot be read on the machine that verifies. Whatever release of it runs is "
+                "judged; whether that is the declared one, and who can read its files, is not"
+            )
+        templates = tuple(self.expected.unread(kind))
+        return [unit for unit in self.services()["unread"] if unit.startswith(templates)] if templates else []
+
     def _ask(self, program: str, params: dict[str, Any]) -> dict[str, Any]:
         """Run a program on the host; what it says is the host's word, and need not even be an answer.
 

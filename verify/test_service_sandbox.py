@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from verify.outcome import empty, not_applicable
+from verify.outcome import empty, no_release, not_applicable
 
 if TYPE_CHECKING:
     from verify.target import Target
@@ -16,9 +16,11 @@ BOUNDS: Final = {"MemoryMax": "memory", "TasksMax": "processes", "CPUQuotaPerSec
 
 def test_exposure(target: Target) -> None:
     """systemd finds each sandbox closed, at most 2.0 of 10, schedules included."""
-    units = [*target.expected.service_parts, *(f"{name}.service" for name in target.expected.service_schedules)]
+    unread = [unit for kind in ("parts", "schedules") for unit in target.unread(kind) if unit.endswith(".service")]
+    schedules = [f"{name}.service" for name in target.expected.service_schedules]
+    units = [*target.expected.service_parts, *schedules, *unread]
     if not units:
-        not_applicable("no service with a release is declared here")
+        not_applicable(no_release(target, "no service with a release is declared here"))
     for service in target.expected.services:
         for need in service["needs"]:
             target.note(f"the sandbox of {service['name']} has {need['directive']}: {need['reason']}")
@@ -34,12 +36,13 @@ def test_exposure(target: Target) -> None:
 
 def test_bounds(target: Target) -> None:
     """Memory, processes and processor time of each part have a bound."""
-    if not target.expected.service_parts:
-        not_applicable("no service with a release is declared here")
+    parts = [*target.expected.service_parts, *(unit for unit in target.unread("parts") if unit.endswith(".service"))]
+    if not parts:
+        not_applicable(no_release(target, "no service with a release is declared here"))
     units = target.services()["units"]
     problems = [
         f"{unit}: no bound on {what}"
-        for unit in target.expected.service_parts
+        for unit in parts
         for key, what in BOUNDS.items()
         if units.get(unit, {}).get(key, "infinity") == "infinity"
     ]

@@ -16,13 +16,12 @@ SHORT_WHILE: Final = 600
 
 def test_parts_run(target: Target) -> None:
     """Every part runs in the declared release, is enabled, and no other release of it runs."""
-    for name in target.expected.unread_releases:
-        target.note(f"{name} is not judged: its release cannot be read on the machine that verifies")
-    parts = target.expected.service_parts
-    if not parts:
-        not_applicable("no service with a release that can be read is declared here")
+    parts, templates = target.expected.service_parts, target.expected.unread("parts")
+    if not [*parts, *templates]:
+        not_applicable("no service with a release is declared here")
     facts = target.services()
-    problems = []
+    unread = target.unread("parts")
+    problems = [problem for one in templates for problem in unread_part(one, unread, facts["units"])]
     for unit in parts:
         state = facts["units"].get(unit, {})
         if state.get("ActiveState") != "active":
@@ -33,13 +32,27 @@ def test_parts_run(target: Target) -> None:
     empty(problems, "services do not run as declared")
 
 
+def unread_part(template: str, unread: list[str], units: dict[str, dict[str, str]]) -> list[str]:
+    """Return what is wrong with a part whose release could not be read here: some release of it has to run."""
+    states = {unit: units.get(unit, {}) for unit in unread if unit.startswith(template) and unit.endswith(".service")}
+    up = [unit for unit, state in states.items() if state.get("ActiveState") == "active"]
+    failed = [unit for unit, state in states.items() if state.get("ActiveState") == "failed"]
+    problems = [f"{unit} is failed ({states[unit].get('Result', 'unknown')})" for unit in failed]
+    problems += [f"{unit} would not start at boot" for unit in up if states[unit].get("UnitFileState") != "enabled"]
+    if len(up) > 1:
+        problems.append(f"{' and '.join(up)} run, and only one of them can be declared")
+    if not up and not failed:
+        problems.append(f"{template.rstrip('@')} runs in no release")
+    return problems
+
+
 def test_no_loop_and_no_kill(target: Target) -> None:
     """No part is started over and over, and none was killed for want of memory within a day."""
     if not target.expected.services:
         not_applicable("no service is declared here")
     facts = target.services()
     problems = []
-    for unit in target.expected.service_parts:
+    for unit in [*target.expected.service_parts, *target.unread("parts")]:
         state = facts["units"].get(unit, {})
         restarts = int(state.get("NRestarts") or 0)
         ago = facts["uptime"] - int(state.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
@@ -56,11 +69,15 @@ def test_no_loop_and_no_kill(target: Target) -> None:
 
 def test_schedules(target: Target) -> None:
     """Every timer waits for its time, and the last run of its command did not fail."""
-    schedules = target.expected.service_schedules
-    if not schedules:
+    there = target.unread("schedules")
+    unread = [unit.removesuffix(".timer") for unit in there if unit.endswith(".timer")]
+    schedules = [*target.expected.service_schedules, *unread]
+    templates = target.expected.unread("schedules")
+    if not [*schedules, *templates]:
         not_applicable("no schedule is declared here")
     units = target.services()["units"]
-    problems = []
+    missing = [one for one in templates if not any(name.startswith(one) for name in unread)]
+    problems = [f"{one.rstrip('@')} has no timer, of whatever release" for one in missing]
     for name in schedules:
         timer, last = units.get(f"{name}.timer", {}), units.get(f"{name}.service", {})
         if timer.get("ActiveState") != "active" or timer.get("UnitFileState") != "enabled":

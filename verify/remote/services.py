@@ -41,7 +41,11 @@ def units(names: list[str]) -> dict[str, dict[str, str]]:
 
 def others(services: list[dict[str, Any]], declared: set[str]) -> list[str]:
     """Instances of the services' templates that run or have failed and are not declared."""
-    patterns = [f"{one['name']}-{role}@*.service" for one in services for role in one["parts"]]
+    return listed([f"{one['name']}-{role}@*.service" for one in services for role in one["parts"]], declared)
+
+
+def listed(patterns: list[str], declared: set[str]) -> list[str]:
+    """Units of these names that run, wait or have failed and are not declared."""
     if not patterns:
         return []
     lines = run(["systemctl", "list-units", "--all", "--plain", "--no-legend", *patterns]).split("\n")
@@ -111,8 +115,9 @@ def belongings(service: dict[str, Any], state: dict[str, dict[str, str]]) -> lis
     """What of a service nobody else may read: its files, sockets, credentials, and the environment of its processes."""
     name = service["name"]
     paths = [f"/srv/{name}", f"/srv/{name}/shared", f"/run/{name}", f"/etc/holdfast/secrets/{name}"]
+    paths.append(f"/etc/holdfast/services/{name}.env")
     if service["release"]:
-        paths += [f"/srv/{name}/releases/{service['release']}", f"/etc/holdfast/services/{name}.env"]
+        paths.append(f"/srv/{name}/releases/{service['release']}")
     paths += [f"/etc/holdfast/secrets/{name}/{secret}" for secret in service["secrets"]]
     for role in service["parts"]:
         unit = f"{name}-{role}@{service['release']}.service"
@@ -124,12 +129,16 @@ def belongings(service: dict[str, Any], state: dict[str, dict[str, str]]) -> lis
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
-    """Answer everything; `params`: services, each with name, release, parts, schedules and secrets."""
+    """Answer everything; `params`: services, each with name, release, parts, schedules, unread and secrets."""
     services = params["services"]
     parts = [f"{one['name']}-{role}@{one['release']}.service" for one in services for role in one["parts"]]
     runs = [f"{one['name']}-{name}@{one['release']}.service" for one in services for name in one["schedules"]]
     timers = [f"{one['name']}-{name}@{one['release']}.timer" for one in services for name in one["schedules"]]
-    state = units([*parts, *runs, *timers])
+    templates = [one["unread"][kind] for one in services for kind in ("parts", "schedules")]
+    unread = listed(
+        [f"{name}*.{kind}" for names in templates for name in names for kind in ("service", "timer")], set()
+    )
+    state = units([*parts, *runs, *timers, *unread])
     reached = []
     for service in services:
         paths = belongings(service, state)
@@ -157,7 +166,8 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "uptime": time.monotonic(),
         "units": state,
         "others": others(services, {*parts}),
-        "exposures": exposures([*parts, *runs]),
+        "unread": unread,
+        "exposures": exposures([*parts, *runs, *(name for name in unread if name.endswith(".service"))]),
         "killed_for_memory": killed_for_memory(),
         "places": places,
         "reached": reached,

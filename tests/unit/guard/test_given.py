@@ -8,6 +8,7 @@ import pwd
 from typing import TYPE_CHECKING
 
 import given
+import login_defs
 import pytest
 from host import GuardError
 
@@ -27,6 +28,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, int
 
     monkeypatch.setattr(given, "RECORD", tmp_path / "access/numbers.json")
     monkeypatch.setattr(given, "left_behind", set)
+    monkeypatch.setattr(login_defs, "PATH", str(tmp_path / "login.defs"))
     monkeypatch.setattr(given, "SUBORDINATE", (str(tmp_path / "subuid"), str(tmp_path / "subgid")))
     monkeypatch.setattr("pwd.getpwall", accounts)
     monkeypatch.setattr("grp.getgrall", list)
@@ -91,6 +93,27 @@ def test_subordinate_numbers_are_given_once(tmp_path: Path) -> None:
         assert again.subordinate() == ["--key", "SUB_UID_MIN=231072", "--key", "SUB_GID_MIN=231072"]
     given.RECORD.write_text('{"highest": 1002, "subordinate": 600099990}')
     assert given.Numbers(HUMANS, check=True).subordinate() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "first"),
+    [
+        ("", 165536),
+        ("# SUB_UID_MAX 200000\nSUB_UID_MAX many\nSUB_GID_MAX 0x3869f\n", 165536),
+        ("SUB_UID_MAX 231071\n", 165536),
+        ("SUB_UID_MAX 231070\n", None),
+        ("SUB_GID_MAX 200000\n", None),
+        ("SUB_UID_COUNT 600000000\n", None),
+        ("SUB_GID_MIN 500000\n", 500000),
+    ],
+)
+@pytest.mark.usefixtures("host")
+def test_subordinate_numbers_keep_to_what_the_host_says(tmp_path: Path, said: str, first: int | None) -> None:
+    """A minimum that leaves useradd no room would end it, where the first gap had done."""
+    (tmp_path / "subuid").write_text("alice:100000:65536\n")
+    (tmp_path / "login.defs").write_text(said)
+    told = ["--key", f"SUB_UID_MIN={first}", "--key", f"SUB_GID_MIN={first}"] if first else []
+    assert given.Numbers(HUMANS, check=True).subordinate() == told
 
 
 @pytest.mark.parametrize("record", [59999, 60000, 10**30])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import grp
 import json
+import os
+import pwd
 import subprocess
 import time
 from pathlib import Path
@@ -263,22 +267,87 @@ def test_what_a_file_of_settings_says_no_more_is_put_back_or_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sysctl, "ROOT", f"{tmp_path}/")
-    for name in ("ours", "others", "alone", "card/a", "card/b", "same", "pattern/a"):
+    for name in ("ours", "others", "alone", "card/a", "card/b", "same", "pattern/a", "taken/out", "never"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("5\n")
     ours, folder = tmp_path / "d/60-ours.conf", tmp_path / "d"
     folder.mkdir()
-    (folder / "50-others.conf").write_text("others = 3\nours = 3\n")
-    old = b"ours = 5\nothers = 5\nalone = 5\n# not = 5\ncard.* = 5\nsame = 5\ngone.key = 5\npattern.a = 5\n"
+    (folder / "50-others.conf").write_text("others = 3\nours = 3\n-taken.out\nno assignment\n")
+    old = b"-never\ntaken.out = 5\n"
+    old += b"ours = 5\nothers = 5\nalone = 5\n# not = 5\ncard.* = 5\nsame = 5\ngone.key = 5\npattern.a = 5\n"
     new = b"# other words\nours=4\nsame = 5\ncard.b = 5\npattern.* = 5\n"
     ours.write_bytes(new)
     stays = "{} is declared no more, and stays 5 until the next start"
-    assert sysctl.let_go(str(ours), old, new, (str(folder),)) == [
-        stays.format("alone"), stays.format("card.a"), "set others to 3: it was 5",
+    assert sysctl.let_go(str(ours), sorted(sysctl.dropped(old, new)), (str(folder),)) == [
+        stays.format("alone"), stays.format("card.a"), stays.format("taken.out"), "set others to 3: it was 5",
     ]  # fmt: skip
     assert (tmp_path / "others").read_text() == "3"
     assert (tmp_path / "ours").read_text() == "5\n", "that is left to the handler"
-    assert sysctl.let_go(str(ours), new, new, (str(folder),)) == []
+    assert not sysctl.dropped(new, new)
+    assert sysctl.let_go(str(ours), ["ours"], (str(folder),)) == [], "it is said again"
+
+
+def test_what_is_taken_out_of_patterns_is_said_by_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As 50-default.conf of systemd has it: `-net.ipv4.conf.all.accept_source_route`."""
+    monkeypatch.setattr(sysctl, "ROOT", f"{tmp_path}/")
+    (tmp_path / "conf").mkdir()
+    for name in ("all", "eth0"):
+        (tmp_path / "conf" / name).write_text("1\n")
+    file = tmp_path / "60-ours.conf"
+    file.write_text("conf.* = 0\nconf.all\n-conf.*\n")
+    assert sysctl.configured([str(file)], ()) == {}, "a pattern taken out by the same one"
+    file.write_text("conf.* = 0\nconf.all\n")
+    assert sysctl.configured([str(file)], ()) == {"conf.all": "0", "conf.eth0": "0"}
+    (tmp_path / "50-default.conf").write_text("-conf.all\n")
+    (tmp_path / "70-default.conf").write_text("-conf.e*\n")  # no name of a setting: it takes out none
+    assert sysctl.configured([str(file)], (str(tmp_path),)) == {"conf.eth0": "0"}
+
+
+class Killed(BaseException):
+    """What ends a run in the midst of it."""
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_killed_run_forgets_no_setting_that_is_declared_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refused: bool
+) -> None:
+    """Its file lies as declared by then, so that nothing but what it wrote down before tells of the setting.
+
+    :param refused: the next run is put back, and leaves it to the one after it.
+    """
+    monkeypatch.setattr(sysctl, "ROOT", f"{tmp_path}/")
+    monkeypatch.setattr(sysctl, "FOLDERS", (f"{tmp_path}/d",))
+    monkeypatch.setattr(sysctl.let_go, "__defaults__", ((f"{tmp_path}/d",),))
+    monkeypatch.setattr(seal, "STORE", str(tmp_path / "store"))
+    (tmp_path / "store").mkdir()
+    (tmp_path / "d").mkdir()
+    (tmp_path / "alone").write_text("5\n")
+    file = tmp_path / "d/60-ours.conf"
+    file.write_text("alone = 5\nsame = 5\n")
+    file.chmod(0o644)
+    who = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name, "mode": 0o644}
+    entry = {"path": str(file), "data": base64.b64encode(b"same = 5\n").decode(), **who}
+    order: dict[str, Any] = {
+        "concern": "sample", "digest": "", "files": [entry], "prune": [], "units": [], "look_for": [],
+        "handlers": [{"argv": ["sysctl"], "paths": [f"{tmp_path}/d/*"]}],
+    }  # fmt: skip
+
+    def killed(*_: str, **__: object) -> tuple[int, str]:
+        raise Killed
+
+    monkeypatch.setattr(sets, "run", killed)
+    with pytest.raises(Killed):
+        sets._carry_out(sets.Difference(order))
+    if refused:
+        monkeypatch.setattr(sets, "run", lambda *_, **__: (1, "no"))
+        with pytest.raises(GuardError, match="everything was put back"):
+            sets._carry_out(sets.Difference(order))
+    assert file.read_text() == "same = 5\n"
+    monkeypatch.setattr(sets, "run", lambda *_, **__: (0, ""))
+    change = sets.Difference(order)
+    sets._carry_out(change)
+    assert change.heard == ["alone is declared no more, and stays 5 until the next start"]
+    assert not sets.Difference(order)
 
 
 def test_a_link_in_the_place_of_a_file_that_was_placed_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import files
 from host import GuardError, sync_directory, unlink
+from login_defs import human_uids
 
 DATABASES = ("passwd", "shadow", "group", "gshadow")
 ROOM_SPARE = 8192
@@ -57,16 +58,6 @@ def load() -> dict[str, str]:
         if data is not None:
             texts[name] = data.decode(errors="surrogateescape")  # a name with an umlaut of another age, say
     return texts
-
-
-def human_uids() -> range:
-    """The range of uids that login.defs gives to people."""
-    bounds = {"UID_MIN": 1000, "UID_MAX": 60000}
-    for line in (files.read("/etc/login.defs") or b"").decode(errors="replace").splitlines():
-        words = line.split()
-        if len(words) == 2 and words[0] in bounds:
-            bounds[words[0]] = int(words[1], 0)
-    return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
 
 
 def day_number(day: datetime.date) -> int:

@@ -10,13 +10,13 @@ import pwd
 from itertools import count
 from pathlib import Path
 
+import login_defs
 from host import GuardError, write_durably
 
 RECORD = Path("/var/lib/holdfast/access/numbers.json")
 HOMES = "/home"
 SUBORDINATE = ("/etc/subuid", "/etc/subgid")
-SUBORDINATE_END = 600_100_000  # SUB_UID_MAX of login.defs(5)
-SUBORDINATE_COUNT = 65_536  # SUB_UID_COUNT
+BOUNDS = {"MIN": 100_000, "MAX": 600_100_000, "COUNT": 65_536}  # of SUB_UID_ and SUB_GID_ in login.defs(5)
 LEFT = ("/var/mail", "/var/tmp", "/tmp", "/var/spool/cron/crontabs", "/var/spool/cron/atjobs")
 
 
@@ -49,8 +49,22 @@ def in_use() -> set[int]:
     return of_accounts | {entry.gr_gid for entry in grp.getgrall()}
 
 
-def highest_subordinate() -> int:
-    """Return the highest number that an account can give to others in a container; 0 where none can."""
+def subordinate_bounds() -> tuple[int, int, int]:
+    """Return the first and the last subordinate number that useradd may give, and how many it gives to an account.
+
+    One answer for both kinds, users and groups: the narrower one.
+    """
+    kinds = ("SUB_UID_", "SUB_GID_")
+    said = login_defs.numbers({kind + what: value for kind in kinds for what, value in BOUNDS.items()})
+    first, last, number = ([said[kind + what] for kind in kinds] for what in BOUNDS)
+    return max(first), min(last), max(number)
+
+
+def highest_subordinate(last: int) -> int:
+    """Return the highest number that an account can give to others in a container; 0 where none can.
+
+    :param last: the last one that useradd may give; what somebody gave by hand above it is none of these.
+    """
     found = {0}
     for path in SUBORDINATE:
         with contextlib.suppress(OSError):
@@ -58,7 +72,7 @@ def highest_subordinate() -> int:
                 words = line.split(b":")
                 if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
                     found.add(int(words[1]) + int(words[2]) - 1)
-    return max(number for number in found if number < SUBORDINATE_END)
+    return max(number for number in found if number <= last)
 
 
 def recorded() -> dict[str, int]:
@@ -83,7 +97,8 @@ class Numbers:
         self.check = check
         self.kept = recorded()
         self.highest = max(self.kept["highest"], humans.start - 1, *(number for number in in_use() if number in humans))
-        self.subordinates = max(self.kept["subordinate"], highest_subordinate())
+        self.bounds = subordinate_bounds()
+        self.subordinates = max(self.kept["subordinate"], highest_subordinate(self.bounds[1]))
 
     def keep(self) -> None:
         """Record the highest numbers."""
@@ -95,9 +110,13 @@ class Numbers:
         self.kept = now
 
     def subordinate(self) -> list[str]:
-        """Return how useradd is told to give subordinate numbers that nobody had, as long as there are any."""
-        first = self.subordinates + 1
-        if not self.subordinates or first + SUBORDINATE_COUNT > SUBORDINATE_END:
+        """Return how useradd is told to give subordinate numbers that nobody had, as long as there are any.
+
+        Where they do not fit it is told nothing, and takes the first gap: with a minimum that leaves no room it fails.
+        """
+        lowest, last, number = self.bounds
+        first = max(lowest, self.subordinates + 1)
+        if not self.subordinates or first + number - 1 > last:
             return []
         return ["--key", f"SUB_UID_MIN={first}", "--key", f"SUB_GID_MIN={first}"]
 

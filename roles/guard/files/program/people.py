@@ -17,6 +17,7 @@ from typing import Any
 from given import Numbers
 from host import GuardError, write_durably
 from left import OPEN_TO_ALL, jobs, remove_set_ids
+from login_defs import human_uids
 from running import end, lingers, numbers_of, processes
 
 RECORD = Path("/var/lib/holdfast/access/created.json")
@@ -27,17 +28,6 @@ NO_AGEING = ("--key", "PASS_MAX_DAYS=-1")
 # How rename(2) refuses a mount point, and a folder that another layer of an overlay holds.
 EMPTY = {"lost+found"}  # a new volume, or a folder that was made for the account
 IN_ITS_PLACE = (errno.EBUSY, errno.EXDEV)
-
-
-def human_uids() -> range:
-    """Return the range of uids that login.defs gives to people."""
-    bounds = {"UID_MIN": 1000, "UID_MAX": 60000}
-    with contextlib.suppress(OSError), Path("/etc/login.defs").open() as handle:
-        for line in handle:
-            words = line.split()
-            if len(words) == 2 and words[0] in bounds:
-                bounds[words[0]] = int(words[1], 0)
-    return range(bounds["UID_MIN"], bounds["UID_MAX"] + 1)
 
 
 def primary_group(name: str) -> list[str]:

@@ -51,6 +51,7 @@ class Difference:
         )
         self.removed = sorted(gone)
         self.left_over = seal.load(seal.pending(order["concern"]))
+        self.let_go = self._dropped()
         self.handlers = [handler for handler in order["handlers"] if self._concerns(handler)]
         self.steps, self.units_before = units.plan(order["units"])
         self.heard: list[str] = []  # what the handlers said when they ran
@@ -68,6 +69,14 @@ class Difference:
     def unit_files(self) -> bool:
         """Whether systemd has to read its units anew."""
         return bool(self.left_over.get("unit_files")) or any(path.startswith(UNIT_DIRECTORIES) for path in self.paths)
+
+    def _dropped(self) -> dict[str, list[str]]:
+        """Kernel settings, by file, that are declared no more; those of a killed run are in no file that differs."""
+        found = {path: set(keys) for path, keys in self.left_over.get("let_go", {}).items()}
+        for entry in self.entries:
+            if os.path.dirname(entry["path"]) in sysctl.FOLDERS and entry["old"] is not None:
+                found.setdefault(entry["path"], set()).update(sysctl.dropped(entry["old"], entry["bytes"]))
+        return {path: sorted(keys) for path, keys in sorted(found.items()) if keys}
 
     def _concerns(self, handler: dict[str, Any]) -> bool:
         changed = [*self.paths, *self.left_over.get("paths", [])]
@@ -137,7 +146,8 @@ def _carry_out(change: Difference) -> None:
         for path in change.paths:
             saved[path] = files.save_twin(path)
         paths = sorted({*change.paths, *change.left_over.get("paths", [])})
-        write_durably(seal.pending(concern), json.dumps({"paths": paths, "unit_files": change.unit_files}).encode())
+        to_do = {"paths": paths, "unit_files": change.unit_files, "let_go": change.let_go}
+        write_durably(seal.pending(concern), json.dumps(to_do).encode())
         checkpoint("set-staged")
     except (OSError, GuardError) as error:
         files.restore(saved, made)
@@ -175,9 +185,8 @@ def _swap(change: Difference) -> None:
         if code:
             raise GuardError(f"{' '.join(handler['argv'])}: exit code {code}: {text}")
         change.heard += text.splitlines()
-    for entry in change.entries:
-        if os.path.dirname(entry["path"]) in sysctl.FOLDERS and entry["old"] is not None:
-            change.heard += sysctl.let_go(entry["path"], entry["old"], entry["bytes"])
+    for path, keys in change.let_go.items():
+        change.heard += sysctl.let_go(path, keys)
     checkpoint("set-handled")
     units.apply(change.steps)
     checkpoint("set-units")
@@ -194,7 +203,7 @@ def _put_back(change: Difference, saved: dict[str, str], made: list[str]) -> lis
     for handler in change.handlers:
         run(*handler["argv"], seconds=HANDLER_SECONDS)  # one of them is what failed: it was told of already
     problems += units.restore(change.units_before)
-    if not problems:
+    if not problems and not change.left_over:  # of which a run that was killed has still to do
         with contextlib.suppress(OSError):
             unlink(seal.pending(change.order["concern"]))
     return problems

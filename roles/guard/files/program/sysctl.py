@@ -71,14 +71,18 @@ def configured(ours: list[str], folders: tuple[str, ...] = FOLDERS) -> dict[str,
     return {key: value for key, (value, path) in _said(ours, folders).items() if path in ours}
 
 
-def let_go(path: str, old: bytes, new: bytes, folders: tuple[str, ...] = FOLDERS) -> list[str]:
+def dropped(old: bytes, new: bytes) -> set[str]:
+    """Settings, or patterns of some, that a file of sysctl.d said and says no more."""
+    return {key for key, value in _lines(old) if value} - {key for key, value in _lines(new) if value}
+
+
+def let_go(path: str, gone: list[str], folders: tuple[str, ...] = FOLDERS) -> list[str]:
     """Give settings that a file of sysctl.d says no more what other files say; return in words what became of each.
 
     What the kernel had before is known to nobody: such a setting keeps its value until the next start, and is named.
     """
-    gone = {key for key, _ in _lines(old)} - {key for key, _ in _lines(new)}
     said, words, others = _said([path], folders), [], {}
-    for key in sorted(each for one in gone for each in _settings(one)):
+    for key in sorted({each for one in gone for each in _settings(one)}):
         value, where = said.get(key, ("", ""))
         if not where:
             with contextlib.suppress(OSError, ValueError):  # the kernel has no such setting, or tells nobody
@@ -90,11 +94,16 @@ def let_go(path: str, old: bytes, new: bytes, folders: tuple[str, ...] = FOLDERS
 
 
 def _lines(data: bytes) -> list[tuple[str, str]]:
-    """The settings, or patterns of some, and values that a file of sysctl.d holds."""
+    """The settings, or patterns of some, and values that a file of sysctl.d holds.
+
+    `-key` without a value says of no setting what it is: it takes one out of the patterns.
+    """
     found = []
     for line in map(str.strip, data.decode(errors="replace").split("\n")):
         if line and line[0] not in "#;":
-            key, _, value = (" ".join(part.split()) for part in line.lstrip("-").partition("="))
+            key, sign, value = (" ".join(part.split()) for part in line.lstrip("-").partition("="))
+            if not sign and line[0] != "-":
+                continue  # no assignment: systemd reads over it
             found.append((key.translate(SWAPPED) if "/" in key.partition(".")[0] else key, value))
     return found
 
@@ -110,7 +119,7 @@ def _said(ours: list[str], folders: tuple[str, ...]) -> dict[str, tuple[str, str
     """Each setting that a file of sysctl.d says, with its value and the file whose word counts.
 
     As systemd-sysctl(8) reads them: by their names, the later one wins, and a line for one setting outranks a pattern,
-    which stands for each setting that there is.
+    which stands for each setting that there is. So does a line that takes a setting out of them: nobody says it then.
     """
     one: dict[str, tuple[str, str]] = {}
     many: dict[str, tuple[str, str]] = {}
@@ -118,7 +127,8 @@ def _said(ours: list[str], folders: tuple[str, ...]) -> dict[str, tuple[str, str
         with open(path, "rb") as handle:
             for key, value in _lines(handle.read()):
                 (many if "*" in key else one)[key] = (value, path)
-    return {**{each: said for key, said in many.items() for each in _settings(key)}, **one}
+    patterned = {each: said for key, said in many.items() if said[0] for each in _settings(key)}
+    return {key: said for key, said in {**patterned, **one}.items() if said[0]}
 
 
 def _by_name(paths: list[str]) -> list[str]:
