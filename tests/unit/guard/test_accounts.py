@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 import accounts
+import login_defs
 import pytest
 from host import GuardError
 
@@ -230,4 +231,4 @@ def test_a_declared_person_without_a_line_in_shadow_is_named(monkeypatch: pytest
 def test_bounds_in_another_notation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr("files.read", lambda _path: b"UID_MIN 0x3e8\nUID_MAX 60000\n")
-    assert accounts.human_uids() == range(1000, 60001)
+    assert login_defs.human_uids() == range(1000, 60001)
