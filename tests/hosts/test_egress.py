@@ -257,6 +257,7 @@ def test_names(net: Net) -> None:
     assert net.ask("blog", [NAME]) == [True]
 
 
+@pytest.mark.full
 def test_a_revert_brings_the_names_back(net: Net, tmp_path: Path) -> None:
     """A commit that nobody confirms has the resolver forget a name: put back, the service reaches it again."""
     host = net.target
@@ -266,8 +267,9 @@ def test_a_revert_brings_the_names_back(net: Net, tmp_path: Path) -> None:
     stage = {**nobody, "files": [*nobody["files"], forgetful], "reload": ["holdfast-resolver", "ssh"]}
     orders = write_vars(tmp_path, attack_stage=stage, attack_seconds=12 * host.patience)
     run = host.start(ATTACK, "--limit", HOST, *orders)
-    assert eventually(lambda: net.query("blog", NAME) == NXDOMAIN, seconds=60), "the commit never came to the resolver"
-    run.communicate(timeout=120)
+    forgot = eventually(lambda: net.query("blog", NAME) == NXDOMAIN, seconds=60)
+    said, _ = run.communicate(timeout=120)
+    assert forgot, f"the commit never came to the resolver:\n{said[-3000:]}"
     assert run.returncode == 2
     assert eventually(lambda: "armed.json" not in host.sh("ls /var/lib/holdfast/guard"), seconds=30)
     assert net.query("blog", NAME) == "0"
