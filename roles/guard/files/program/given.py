@@ -101,7 +101,8 @@ class Numbers:
         self.subordinates = max(self.kept["subordinate"], highest_subordinate(self.bounds[1]))
 
     def keep(self) -> None:
-        """Record the highest numbers."""
+        """Record the highest numbers, those that useradd has just given included."""
+        self.subordinates = max(self.subordinates, highest_subordinate(self.bounds[1]))
         now = {"highest": self.highest, "subordinate": self.subordinates}
         if self.check or self.kept == now:
             return

@@ -161,6 +161,7 @@ class Work:
                 )
                 self.run("useradd", "--create-home", *NO_AGEING, *own, name)
                 if not self.check:
+                    self.numbers.keep()
                     made = pwd.getpwnam(name)
                     Path(made.pw_dir).chmod(0o700)
                     if os.stat(made.pw_dir).st_uid != made.pw_uid:  # an empty one that was there: useradd leaves it
@@ -270,7 +271,6 @@ def people(order: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"undeclared": waiting}
     if order["state"] == "present":
         work.present(order["groups"], order["accounts"])
-        Numbers(human_uids(), check=work.check).keep()  # and those that useradd has just given
         answer["foreign_sudo"] = foreign_sudo()
     elif order["present_user"] in names:
         raise GuardError(
