@@ -138,7 +138,8 @@ def validator(schema: dict[str, Any]) -> Any:
         import jsonschema
     except ImportError as error:
         raise AnsibleFilterError(
-            "holdfast needs the Python package jsonschema beside Ansible: run `make setup`"
+            "holdfast needs the Python package jsonschema beside Ansible: run `make setup-tools`, then "
+            "`source .venv/bin/activate`"
         ) from error
 
     def pattern(_self: Any, expression: str, text: Any, _schema: Any) -> Any:

@@ -94,6 +94,11 @@ def test_units_certificates_and_ages(target: Target) -> None:
     target.sh("systemd-run --quiet --wait --unit=doomed false || true")
     assert levels(target, ("unit", "doomed.service")) == ["exit-code", "fail"]
     target.sh("systemctl reset-failed doomed.service")
+    lines = "-p Restart=always -p RestartSec=100ms -p StartLimitIntervalSec=0"
+    target.sh(f"systemd-run --quiet --unit=loop {lines} false; sleep 3")
+    assert levels(target, ("restarts", "loop.service")) == ["exit-code", "fail"]
+    target.sh("systemctl stop loop.service")
+    assert levels(target, ("restarts", "services")) == ["success", "ok"]
     certificate = ("certificate", f"{LIVE}/fullchain.pem")
     for days, expected in ((90, ["success", "ok"]), (10, ["success", "warn"]), (5, ["exit-code", "fail"])):
         target.sh(CERTIFICATE.format(days))

@@ -32,6 +32,7 @@ ADMIN_GROUPS = ("holdfast-admin", "holdfast-ssh")  # who is in both has sudo, an
 LAST_DAYS = 7
 FAR = 2932896  # the last day of the year 9999, as shadow(5) counts days
 LAST_UPGRADE = "/var/lib/apt/periodic/unattended-upgrades-stamp"
+LOOP, SHORT_WHILE = 3, 600  # starts by systemd alone, seconds since the last one: as verify's promise counts them
 LEVELS = {"ok": 0, "note": 0, "warn": 1, "fail": 2}
 
 Finding = dict[str, Any]
@@ -204,6 +205,25 @@ def failed_units() -> Iterator[Finding]:
     yield finding("units", "failed", "ok", f"{len(failed)} failed", len([name for name in failed if name != OWN_UNIT]))
 
 
+def loops(uptime: float) -> Iterator[Finding]:
+    """Services that systemd starts over and over: without a limit of starts such a one never counts as failed."""
+    properties = "Id,NRestarts,ExecMainStartTimestampMonotonic"
+    code, text = run("systemctl", "show", "--type=service", "--state=active,activating", "-p", properties, "--", "*")
+    if code:
+        yield finding("restarts", "systemd", "fail", f"cannot be asked: {text}")
+        return
+    found = 0
+    for block in text.split("\n\n"):
+        unit = dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
+        restarts = int(unit.get("NRestarts") or 0)
+        ago = uptime - int(unit.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+        if restarts >= LOOP and ago < SHORT_WHILE:
+            found += 1
+            text = f"was started again {restarts} times, last {ago:.0f} s ago: journalctl -u {unit['Id']}"
+            yield finding("restarts", unit["Id"], "fail", text, restarts)
+    yield finding("restarts", "services", "ok", f"{found} started over and over", found)
+
+
 def read_time(path: str) -> float | None:
     """The `time` of a JSON file in seconds; None when there is no such file."""
     try:
@@ -281,7 +301,8 @@ def look(orders: dict[str, Any]) -> list[Finding]:
     """Everything that was looked at, the worst first."""
     limits = orders["limits"]
     found = [
-        *disks(limits), *memory(limits), *clock(limits), *certificates(limits), *failed_units(), *upgrades(limits),
+        *disks(limits), *memory(limits), *clock(limits), *certificates(limits), *failed_units(),
+        *loops(time.clock_gettime(time.CLOCK_MONOTONIC)), *upgrades(limits),
         *last_admin(admin_ends(), orders["admin_warn_days"], time.time()),
     ]  # fmt: skip
     if orders["backup"]:

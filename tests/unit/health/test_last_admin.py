@@ -107,7 +107,7 @@ def test_a_database_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_it_is_part_of_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    for other in ("disks", "memory", "clock", "certificates", "failed_units", "upgrades"):
+    for other in ("disks", "memory", "clock", "certificates", "failed_units", "loops", "upgrades"):
         monkeypatch.setattr(health, other, lambda *_: [])
     monkeypatch.setattr(health, "admin_ends", lambda: {"alice": 1})
     (found,) = health.look({"limits": {}, "backup": False, "admin_warn_days": 30})

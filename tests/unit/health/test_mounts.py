@@ -74,3 +74,18 @@ def test_findings_move_no_cursor_and_begin_no_line() -> None:
 def test_failed_units_by_their_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "run", lambda *_: (0, "Id=web.service\n\nId=home-bob.mount"))
     assert [one["subject"] for one in health.failed_units()] == ["web.service", "home-bob.mount", "failed"]
+
+
+def test_what_is_started_over_and_over_is_told_though_it_never_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many starts count while the last one is not long ago; an old crash, or a first start, is no loop."""
+    blocks = [("loop", 3, 995), ("once", 2, 995), ("long-ago", 90, 300), ("first", 0, 999), ("never", "", "")]
+    text = "\n\n".join(
+        f"Id={name}.service\nNRestarts={count}\nExecMainStartTimestampMonotonic={at and at * 1_000_000}"
+        for name, count, at in blocks
+    )
+    monkeypatch.setattr(health, "run", lambda *_: (0, text))
+    found = list(health.loops(1000))
+    assert [(one["subject"], one["level"]) for one in found] == [("loop.service", "fail"), ("services", "ok")]
+    assert found[0]["text"].startswith("was started again 3 times, last 5 s ago")
+    monkeypatch.setattr(health, "run", lambda *_: (1, "no bus"))
+    assert [one["level"] for one in health.loops(1000)] == ["fail"]
