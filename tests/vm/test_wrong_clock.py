@@ -14,5 +14,5 @@ def test_wrong_clock(hardened: Hardened) -> None:
     assert run.code == 2, run.text[-3000:]
     assert "the clock of web1 says" in run.text.partition("TASK [base")[0], run.text[-3000:]
     assert "First, the clock of web1 says" in run.reason, run.reason
-    assert "nothing was changed" in run.reason, run.reason
+    assert "no setting was changed" in run.reason, run.reason
     assert hardened.first_run.code == 0

@@ -284,14 +284,6 @@ def test_the_check_fails_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
         updates.check()
 
 
-def test_after_a_window_that_failed_the_check_looks_again() -> None:
-    """And where the host goes down, that neither waits, nor fails, nor takes the place of what is queued."""
-    unit = Path(__file__).parents[3] / "roles/updates/templates/window.service.j2"
-    command = "-/usr/bin/systemctl --no-block --job-mode=fail start holdfast-updates-check.service"
-    after = [line for line in unit.read_text().splitlines() if "check.service" in line]
-    assert after == [f"ExecStopPost={command}"]
-
-
 def test_when_a_process_began() -> None:
     assert lasting.began(os.getpid()).isdigit()
     assert lasting.began(2**22 + 1) == ""
