@@ -6,9 +6,8 @@ import json
 import os
 import stat
 import time
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apt_state
 import lasting
@@ -19,6 +18,9 @@ import updates
 from commands import Problem
 from hypothesis import given
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DAY = 86400
 NOW = 1_800_000_000.0
