@@ -62,6 +62,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(time, "clock_gettime", lambda _: found.now - found.started)
     monkeypatch.setattr(reboot_need, "reasons", lambda: found.reboot)
     monkeypatch.setattr(old_libraries, "look", lambda: found.old)
+    monkeypatch.setattr(old_libraries, "put_off", dict)
     monkeypatch.setattr(old_libraries, "sorted_out", sorted_out)
     return found
 

@@ -60,13 +60,17 @@ def problems(settings: dict[str, Any]) -> list[str]:
 
 def of_restarts() -> list[Lasting]:
     """What the host's window would end. What runs in logins and in jobs that end by themselves is left alone there."""
-    start = boot()
+    start, asked = boot(), old_libraries.put_off()
     found = [Lasting("reboot", f"reboot {start}", why) for why in reboot_need.reasons()]
+    found += [
+        Lasting("code", f"restart {start} {unit} {first}", f"{unit}, whose package was upgraded")
+        for unit, first in asked.items()
+    ]
     for old in old_libraries.look():
         units, rest = old_libraries.sorted_out([old])
         if rest.reboot:
             found.append(Lasting("reboot", f"reboot {start}", f"runs old code: {old}"))
-        elif units:
+        elif units - set(asked):
             # A process that was started anew, and whose code was then replaced again, is another matter.
             found.append(Lasting("code", f"process {start} {old.pid} {began(old.pid)}", str(old)))
     return found
