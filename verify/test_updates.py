@@ -1,4 +1,4 @@
-"""Security updates install themselves, nothing restarts outside of the host's window, and a failure is seen."""
+"""Security updates install themselves, no update reboots the host by itself, and a failure is seen."""
 
 from __future__ import annotations
 

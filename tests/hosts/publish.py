@@ -2,7 +2,8 @@
 
 Standard input: [{repository, release: {Origin, Label, Codename}, packages: [{name, version, said, files, more}]}].
 ``said``: its changelog; ``files``: {path: text}; ``more``: further lines of the control file. A package may have
-``after``, too: a script that its installation ends with. The key is made once.
+``scripts``, too: {postinst, prerm: text}, and ``copies``: {path: a program of the host that lies there}. The key is
+made once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import email.utils
 import gzip
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -49,12 +51,16 @@ def build(package: dict[str, Any], folder: Path) -> None:
         file = tree / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+    for path, program in package.get("copies", {}).items():
+        file = tree / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(program, file)
     (tree / "DEBIAN").mkdir()
     control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: A <a@example.org>\n"
     (tree / "DEBIAN/control").write_text(f"{control}{package.get('more', '')}Description: a sample\n")
-    if "after" in package:
-        script = tree / "DEBIAN/postinst"
-        script.write_text(f"#!/bin/sh\nset -e\n{package['after']}\n")
+    for kind, text in package.get("scripts", {}).items():
+        script = tree / "DEBIAN" / kind
+        script.write_text(f"#!/bin/sh\nset -e\n{text}\n")
         script.chmod(0o755)
     call("dpkg-deb", "--root-owner-group", "--build", str(tree), str(folder))
 

@@ -44,6 +44,29 @@ ExecStart=/usr/bin/python3 -c "import mmap, sys, time; f = open('{LIBRARY}', 'rb
     sys.exit('this library is {BROKEN}') if m.find(b'{BROKEN}') >= 0 else time.sleep(3600)"
 """
 
+# As debhelper writes them for a unit: restarted after an upgrade, or, the older way, stopped before it.
+SCRIPTS = {
+    "postinst": """if [ "$1" = configure ] || [ "$1" = abort-upgrade ]; then
+    deb-systemd-helper enable 'UNITS' >/dev/null || true
+    systemctl --system daemon-reload >/dev/null || true
+    if [ -n "$2" ]; then
+        _dh_action=restart
+    else
+        _dh_action=start
+    fi
+    deb-systemd-invoke $_dh_action 'UNITS' >/dev/null || true
+fi""",
+    "prerm": """if [ "$1" = remove ]; then
+    deb-systemd-invoke stop 'UNITS' >/dev/null || true
+fi""",
+}
+OLDER = {
+    "postinst": "deb-systemd-helper enable UNITS >/dev/null; invoke-rc.d sample-older start || exit 1",
+    "prerm": "invoke-rc.d sample-older stop || exit 1",
+}
+OWN = "/usr/lib/sample-own/own"
+DAEMONS = ["sample-older", "sample-own", "sample-script", "sample-second"]
+PACKAGES = "sample-older sample-own sample-script"
 # Map a file so that it could be run, delete it where it is one's own, and take a name that would clear a screen.
 MAPS = """import ctypes, mmap, os, sys, time
 f = open(sys.argv[1], "rb")
@@ -103,6 +126,31 @@ def sample(
     return {"name": name, "version": version, "said": said, "files": files, "more": more}
 
 
+def daemon(name: str, version: str, programs: dict[str, str], scripts: dict[str, str]) -> dict[str, Any]:
+    """Return a package with services, by the programs that they run."""
+    made = sample(name, version)
+    for unit, program in programs.items():
+        text = f"[Service]\nExecStart={program}\n[Install]\nWantedBy=multi-user.target\n"
+        made["files"][f"/usr/lib/systemd/system/{unit}.service"] = text
+    units = "' '".join(f"{unit}.service" for unit in programs)
+    return made | {"scripts": {kind: text.replace("UNITS", units) for kind, text in scripts.items()}}
+
+
+def daemons(version: str) -> list[dict[str, Any]]:
+    """Return a service with a program of its own, two that map nothing of their package, and one with older scripts.
+
+    The first brings along another one, later.
+    """
+    own = daemon("sample-own", version, {"sample-own": f"{OWN} 3600"}, SCRIPTS)
+    two = {"sample-script": "/usr/bin/sleep 3601", "sample-second": "/usr/bin/sleep 3602"}
+    older = daemon("sample-older", version, {"sample-older": "/usr/bin/sleep 3603"}, OLDER)
+    packages = [own | {"copies": {OWN: "/usr/bin/sleep"}}, daemon("sample-script", version, two, SCRIPTS), older]
+    if version == "1.0":
+        return packages
+    packages[0]["more"] = "Depends: sample-new\n"
+    return [*packages, daemon("sample-new", version, {"sample-new": "/usr/bin/sleep 3604"}, SCRIPTS)]
+
+
 @pytest.fixture
 def host(target: Target) -> Target:
     """A hardened host with two packages of our own, a newer version of each, and a service that uses the first."""
@@ -126,6 +174,16 @@ def process(host: Target) -> str:
     return host.sh("systemctl show -p MainPID --value sample").strip()
 
 
+def processes(host: Target) -> list[str]:
+    """The processes of the packages' own services."""
+    return host.sh(f"systemctl show -p MainPID --value {' '.join(DAEMONS)}").split()
+
+
+def are_others(before: list[str], after: list[str]) -> bool:
+    """Whether each service runs, and in another process."""
+    return len(after) == len(before) == len(DAEMONS) and not {*before, "0"} & {*after}
+
+
 def eventually(host: Target, script: str, seconds: float = 20) -> bool:
     """Whether a script succeeds within the time."""
     end = time.monotonic() + seconds * host.patience
@@ -144,14 +202,21 @@ def said(host: Target, unit: str) -> str:
 
 @pytest.mark.both
 def test_by_themselves_and_in_the_window(host: Target) -> None:
-    """The timer's job installs what is of Debian's security alone and restarts nothing; the window waits, then does."""
+    """The timer's job installs what is of Debian's security alone and restarts nothing; the window waits, then does.
+
+    Nor does it let the packages' own scripts restart what runs, as they do where a person installs them.
+    """
     timer = host.sh(
         "systemctl show -p TimersCalendar,RandomizedDelayUSec,Persistent,ActiveState apt-daily-upgrade.timer"
     )
     assert "OnCalendar=*-*-* 00/4:00:00 UTC" in timer
     assert timer.count("OnCalendar=") == 1
     assert {"RandomizedDelayUSec=30min", "Persistent=yes", "ActiveState=active"} <= set(timer.split())
-    began = process(host)
+    publish(host, security=daemons("1.0"))
+    host.sh(f"apt-get -qqy install {PACKAGES} >/dev/null 2>&1")
+    publish(host, security=daemons("1.1"))
+    began, daemons_began = process(host), processes(host)
+    assert are_others([""] * len(DAEMONS), daemons_began)
     # Somebody who maps what is replaced below, and seems to be the service; and one who only seems to map such things.
     for path, script in ((MAPPER, MAPS), ("/var/tmp/somebody", FORGED_GROUP), ("/var/tmp/forger", FORGERS)):
         host.host.exec(["tee", path], stdin=script.encode())
@@ -162,12 +227,17 @@ def test_by_themselves_and_in_the_window(host: Target) -> None:
     host.host.exec(["systemctl", "start", "apt-daily-upgrade.service"], timeout=120 * host.patience)
     assert versions(host) == ["1.0", "1.1"]
     assert process(host) == began, "the service was restarted outside of the window"
+    came = host.sh(f"dpkg-query -W -f '${{Version}} ' {PACKAGES}; systemctl is-active sample-new").split()
+    assert came == ["1.1", "1.1", "1.1", "active"]
+    assert processes(host) == daemons_began, "a service was restarted outside of the window by its package"
     old = host.sh(f"{PROGRAM} old-code")
     assert f"({began}, sample.service: {LIBRARY})" in old
     assert f"a session: {LIBRARY})" in old
     assert old.count("sample.service") == 1, "a person's processes are taken for a service's"
     assert r"\x1b[2J\rhidden (" in old
     assert "forge" not in old
+    assert f"(sample-own.service: {OWN})" in re.sub(r"\(\d+, ", "(", old)
+    assert all(f"{name}.service (its package put off a restart)" in old for name in DAEMONS)
     assert eventually(host, f"systemctl show -p Result,ActiveState {CHECK} | grep -c '=success\\|=inactive' | grep 2")
     assert "nothing keeps this host from its updates" in said(host, CHECK)
 
@@ -199,10 +269,22 @@ END
     assert host.sh(f"systemctl is-failed {WINDOW}").strip() == "failed"
     assert process(host) == began
     host.sh(f"rm {armed}; systemctl start {WINDOW}")
-    assert "restarted: sample.service" in said(host, WINDOW)
+    restarted = ", ".join(f"{name}.service" for name in (*DAEMONS, "sample"))
+    assert f"restarted: {restarted}" in said(host, WINDOW)
     assert process(host) != began
+    assert are_others(daemons_began, processes(host))
     host.sh("pkill -f maps.py; systemctl stop somebody forger", check=False)
-    assert LIBRARY not in host.sh(f"{PROGRAM} old-code")
+    assert "sample" not in host.sh(f"{PROGRAM} old-code")
+
+    # A person's own apt restarts at once. What is removed is stopped, whoever removes it.
+    publish(host, security=daemons("1.2"))
+    daemons_began = processes(host)
+    host.sh(f"apt-get -qqy install --only-upgrade {PACKAGES} >/dev/null 2>&1")
+    assert are_others(daemons_began, processes(host))
+    as_the_job = f"env $(systemctl show -p Environment --value {JOB})"
+    host.sh(f"{as_the_job} apt-get -qqy remove sample-script sample-older >/dev/null 2>&1")
+    stopped = host.sh("systemctl is-active sample-script sample-older sample-own", check=False)
+    assert stopped.split() == ["inactive", "inactive", "active"]
 
     # What still runs old code because it chooses to is told, and keeps the host from no reboot.
     host.sh(STUBBORN)
@@ -374,7 +456,7 @@ def test_patch_by_the_name_of_an_advisory(host: Target) -> None:
     # The host's health is looked at amid the patch, and is not what it should be.
     host.sh("""sed -i '/"memory"/,/}/s/"fail": [0-9]*/"fail": 0/' /etc/holdfast/health.json""")
     after = f"{REPLACE_ZLIB}; systemctl start holdfast-health || true"
-    newer = [{**sample(name, "1.1", more=source), "after": after} for name in names]
+    newer = [{**sample(name, "1.1", more=source), "scripts": {"postinst": after}} for name in names]
     publish(host, security=newer)
     done = host.play(PATCH, "-e", "package=sample-source")
     for name in names[:2]:
@@ -453,6 +535,14 @@ def test_times_of_the_timers(target: Target, tmp_path: Path) -> None:
     edited = own(target, tmp_path)
     edit_host(edited, window={"at": "Mon..Wed,Fri 02:30", "minutes": 30})
     edited.play(SITE)
+    # A policy of somebody else's, as images made for containers have it, is not written over.
+    policy = "/usr/sbin/policy-rc.d"
+    target.sh(f"mv {policy} /root; printf '#!/bin/sh\\nexit 101\\n' > {policy}")
+    refused = edited.play(SITE, expect=2)
+    assert f"{policy} is not holdfast's" in " ".join(refused.text.split()), refused.text[-2000:]
+    assert target.sh(f"cat {policy}") == "#!/bin/sh\nexit 101\n"
+    target.sh(f"mv /root/policy-rc.d {policy}")
+
     names = "apt-daily-upgrade.timer holdfast-updates-window.timer"
     timers = f"systemctl is-active {names}; systemctl show -p TimersCalendar {names} | grep -o 'OnCalendar=[^;]*'"
     before = target.sh(timers)

@@ -25,6 +25,7 @@ from typing import Any
 
 from verify.remote.ground import ground
 from verify.remote.resolvers import resolvers
+from verify.remote.restarts import restarts
 from verify.remote.tell import json_of, lines_of, printable, read, run
 
 KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
@@ -429,6 +430,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         inward = [pool.submit(connects, name, "127.0.0.1", params["port"]) for name in held]
         metadata = [pool.submit(connects, name, METADATA, 80) for name in held]
         apt = pool.submit(updates)
+        after_updates = pool.submit(restarts)
         asks = pool.submit(resolvers, params["resolvers"])
         answers, rights = list(sshd), list(sudo)
     plain = answers[0]["options"] if answers else {}
@@ -473,6 +475,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "units": state,
         "unit_files": files,
         "updates": apt.result(),
+        "restarts": after_updates.result(),
         "backup": backup(),
         "health": written("/var/lib/holdfast/health/health.json"),
         "guard_armed": os.path.exists("/var/lib/holdfast/guard/armed.json"),

@@ -41,9 +41,10 @@ def remembered(host: SimpleNamespace) -> dict[str, float]:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A host where nothing lasts.
 
-    ``now``: what time it is; ``off``: how far its clock is ahead; ``every``: days from one window to the next.
+    ``now``: what time it is; ``off``: how far its clock is ahead; ``started``: when this start of it was; ``every``:
+    days from one window to the next.
     """
-    found = SimpleNamespace(now=NOW, off=0.0, boot="first", reboot=[], old=[], every=7)
+    found = SimpleNamespace(now=NOW, off=0.0, started=NOW - 100, boot="first", reboot=[], old=[], every=7)
     found.state, found.kept = tmp_path / "own/lasting.json", tmp_path / "kept"
 
     def sorted_out(old: list[old_libraries.Old]) -> tuple[set[str], old_libraries.Restarted]:
@@ -60,9 +61,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(lasting, "window_after", window_after)
     monkeypatch.setattr(lasting, "boot", lambda: found.boot)
     monkeypatch.setattr(time, "time", lambda: found.now + found.off)
-    monkeypatch.setattr(time, "clock_gettime", lambda _: found.now - NOW + 100)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: found.now - found.started)
     monkeypatch.setattr(reboot_need, "reasons", lambda: found.reboot)
     monkeypatch.setattr(old_libraries, "look", lambda: found.old)
+    monkeypatch.setattr(old_libraries, "put_off", dict)
     monkeypatch.setattr(old_libraries, "sorted_out", sorted_out)
     return found
 
@@ -195,6 +197,22 @@ def test_a_clock_that_was_wrong_at_a_look(off: float, boot: str, host: SimpleNam
     # After a boot with the clock behind nobody knows how long the host was off: not more than that is missing.
     days = 4 if off < 0 and boot == "second" else 5
     assert said.startswith(f"updates have been kept back for {days} days (new, old)")
+
+
+def test_a_clock_that_jumps_ahead_and_back_within_one_start(host: SimpleNamespace) -> None:
+    """What is older than the start, and what came since, are as old as they are."""
+    host.kept.write_text("old")
+    lasting.problems(SETTINGS)
+    host.now, host.boot, host.started = NOW + DAY, "second", NOW + DAY - 100
+    host.kept.write_text("old new")
+    lasting.problems(SETTINGS)
+    host.now, host.off = NOW + 2 * DAY, 1000 * DAY
+    assert lasting.problems(SETTINGS) == [], "ahead, all of it is as old as it is"
+    host.off = 0.0
+    assert lasting.problems(SETTINGS) == []
+    assert remembered(host) == {"kept old": NOW, "kept new": NOW + DAY}
+    host.now = NOW + 3.5 * DAY
+    assert lasting.problems(SETTINGS)[0].startswith("updates have been kept back for 3 days (old)")
 
 
 def test_a_clock_that_was_ahead_in_an_earlier_start(host: SimpleNamespace) -> None:

@@ -80,7 +80,7 @@ def test_whose_process_it_is(text: str, root: str, unit: str) -> None:
     assert old_libraries.unit_of(old_libraries.cgroup_path(text), root) == unit
 
 
-@pytest.mark.parametrize("name", ["dbus.service", "getty@tty1.service", "serial-getty@ttyS0.service", "docker.service"])
+@pytest.mark.parametrize("name", ["dbus.service", "getty@tty1.service", "serial-getty@ttyS0.service"])
 def test_only_by_reboot(name: str) -> None:
     assert old_libraries.ONLY_BY_REBOOT.match(name)
     assert not old_libraries.ONLY_BY_REBOOT.match(f"my-{name}")

@@ -60,13 +60,17 @@ def problems(settings: dict[str, Any]) -> list[str]:
 
 def of_restarts() -> list[Lasting]:
     """What the host's window would end. What runs in logins and in jobs that end by themselves is left alone there."""
-    start = boot()
+    start, asked = boot(), old_libraries.put_off()
     found = [Lasting("reboot", f"reboot {start}", why) for why in reboot_need.reasons()]
+    found += [
+        Lasting("code", f"restart {start} {unit} {first}", f"{unit}, whose package was upgraded")
+        for unit, first in asked.items()
+    ]
     for old in old_libraries.look():
         units, rest = old_libraries.sorted_out([old])
         if rest.reboot:
             found.append(Lasting("reboot", f"reboot {start}", f"runs old code: {old}"))
-        elif units:
+        elif units - set(asked):
             # A process that was started anew, and whose code was then replaced again, is another matter.
             found.append(Lasting("code", f"process {start} {old.pid} {began(old.pid)}", str(old)))
     return found
@@ -116,7 +120,8 @@ def since_when(keys: Iterable[str], now: float) -> dict[str, float]:
 
     Within one start the kernel tells how far it was set. After another start no more is known than that the last look
     was not in the future: a boot with the clock behind keeps all ages, and so does setting it right after that. A clock
-    that is set back may have been ahead since this start alone, so what was there before it does not move.
+    that is set back may have been ahead since this start alone, so what was there before it does not move, except what
+    would lie in the future: it was moved there since.
     """
     before = known()
     at_last_look = before.get(f"boot {boot()}")
@@ -124,7 +129,7 @@ def since_when(keys: Iterable[str], now: float) -> dict[str, float]:
         moved, moves = min(0, now - before.get("looked", now)), set(before)
     else:
         moved = booted(now) - at_last_look
-        moves = {key for key, since in before.items() if moved > 0 or since >= at_last_look}
+        moves = {key for key, since in before.items() if moved > 0 or since >= at_last_look or since > now}
     there = {key: since + moved if key in moves else since for key, since in before.items()}
     return {key: min(there.get(key, now), now) for key in keys}
 

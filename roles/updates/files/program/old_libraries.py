@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import package_restarts
 from commands import kernel_text, must, printable, properties, run
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
 MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ +(/.+) \(deleted\)")
 CODE = re.compile(r"^/(usr|lib\w*|bin|sbin|opt)/")
-# Restarting one of these breaks the logins, the bus, the network or the containers that live on it: a reboot does it.
+# Restarting one of these breaks the logins, the bus or the network that live on it: a reboot does it.
 ONLY_BY_REBOOT = re.compile(
     r"^(dbus|dbus-broker|systemd-logind|((serial|container)-)?getty@.*|console-getty|networking|ifup@.*|NetworkManager"
-    r"|wpa_supplicant|docker|containerd|podman|libvirtd)\.service$"
+    r"|wpa_supplicant)\.service$"
 )
+# So it is with the containers that live on one of these. Where its own package has replaced it, that package knows how
+# it is restarted, and has asked for it.
+CONTAINERS = re.compile(r"^(docker|containerd|podman|libvirtd)\.service$")
 SSHD = "ssh.service"  # a reload starts it anew in place, after it has tested its configuration
 SETTLE_SECONDS = 5
 
@@ -154,16 +158,25 @@ def sorted_out(found: list[Old]) -> tuple[set[str], Restarted]:
         outlives = unit["KillMode"] == "process" and unit["MainPID"] != str(old.pid)
         if outlives or unit["Type"] == "oneshot":  # a login below sshd, a job below cron, a job that ends by itself
             rest.sessions.append(str(old))
-        elif ONLY_BY_REBOOT.match(old.unit):
+        elif ONLY_BY_REBOOT.match(old.unit) or (CONTAINERS.match(old.unit) and old.unit not in put_off()):
             rest.reboot.append(str(old))
         else:
             now.add(old.unit)
     return now, rest
 
 
+def put_off() -> dict[str, str]:
+    """Units whose package asked for a restart that they still wait for, and which start of theirs that is."""
+    return {unit: start for unit, start in package_restarts.put_off().items() if not ONLY_BY_REBOOT.match(unit)}
+
+
 def restart() -> Restarted:
-    """Restart every unit that maps deleted code, and see that each runs, and that none does so, afterwards."""
+    """Restart every unit that maps deleted code, or whose package asked for it in vain; see that each runs afterwards.
+
+    A program's own scripts are mapped by nobody: of those the package alone tells that they were replaced.
+    """
     wanted, _ = sorted_out(look())
+    wanted |= set(put_off())
     services = sorted(wanted - {"init.scope"})
     lost: dict[str, str] = {}
     if "init.scope" in wanted:

@@ -5,7 +5,8 @@
     updates.py window                 in the host's window: restart what runs old code, reboot when needed
     updates.py pending [--as-is] [PACKAGE]   what would be installed; --as-is: by the package lists as they are
     updates.py install [PACKAGE]      install it now, restart what runs old code, tell whether the host is well
-    updates.py old-code               processes that run what was replaced on the disk
+    updates.py old-code               processes that run what was replaced on the disk, and restarts that were put off
+    updates.py own-policy ROOT        fail where somebody else's policy-rc.d would be written over
 
 `pending` and `install` answer in JSON. Exit code 0: done; 1: a problem, told in one message.
 """
@@ -20,6 +21,7 @@ import apt_state
 import lasting
 import maintenance_locks
 import old_libraries
+import package_restarts
 import patching
 import reboot_need
 from commands import Problem, must, settings
@@ -88,7 +90,10 @@ def main(verb: str, words: list[str]) -> int:
         elif verb in ("pending", "install"):
             answer(verb, words)
         elif verb == "old-code":
-            print("\n".join(map(str, old_libraries.look())))
+            waiting = [f"{unit} (its package put off a restart)" for unit in old_libraries.put_off()]
+            print("\n".join([*map(str, old_libraries.look()), *waiting]))
+        elif verb == "own-policy" and words:
+            package_restarts.refuse_another(words[0])
         else:
             print(__doc__, file=sys.stderr)
             return 2
