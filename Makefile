@@ -37,11 +37,10 @@ test-vm: setup ## Tests that need a kernel of their own: reboot, power loss, clo
 	@$(PY) -m lab check vm
 
 test-full: setup ## All tests and the long forms of them
-	@$(PY) -m lab check full
-	@$(PY) tools/lockout_table.py
+	@$(PY) -m lab check full; code=$$?; $(PY) -m tools.lockout_table; exit $$code
 
 lockout-table: setup-tools ## Write docs/how-to/lockout.md's table from the attacks that were last run
-	@$(PY) tools/lockout_table.py
+	@$(PY) -m tools.lockout_table
 
 demo: setup ## Watch a bare Debian 13 host become a hardened one
 	@$(PY) -m lab demo

@@ -404,14 +404,17 @@ class ActionModule(ActionBase):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Try the logins of a host in turn; return the one that worked and its reply.
 
-        :raises ContactError: none did. A second login that the host denies ends it: no third is tried.
+        :raises ContactError: none did. Who is denied on one port is not tried on another: it is the same host with the
+            same keys, and each refusal counts against our address. So one at most precedes the login that works.
         """
         with locked(self._lock(name)):
             pins = self._pins(name)
             pins.declare(self._hosts[name]["ssh"].get("host_key"))
-            denied = 0
+            denied: set[str] = set()
             outcomes: list[str] = []
             for login in order_candidates(candidates, self._known(name)):
+                if login["user"] in denied:
+                    continue
                 reply = self._patient(name, login, command, pins)
                 outcome = reply["outcome"]
                 said = f"{login['user']}@{name} port {login['port']}: {outcome}"
@@ -424,13 +427,14 @@ class ActionModule(ActionBase):
                 self._display.display(f"  {said}")
                 if outcome == "host key":
                     raise ContactError(self._host_key_error(name, reply))
-                denied += outcome in LOGIN_FAILED
-                if outcome in LOGIN_FAILED and not self._is_own_word(name, reply):
-                    break  # the jump host said so: trying more logins of the host behind it would only annoy it
-                if denied > 1 or outcome not in LOGIN_FAILED | NO_DOOR:
+                if outcome in LOGIN_FAILED:
+                    denied.add(login["user"])
+                    if not self._is_own_word(name, reply):
+                        break  # the jump host said so: trying more logins of the host behind it would only annoy it
+                elif outcome not in NO_DOOR:
                     break
             detail = self._login.one_line((reply["stderr"].splitlines() or [""])[-1])
-            raise ContactError(self._no_login(name, outcomes, detail), unreachable=denied == 0)
+            raise ContactError(self._no_login(name, outcomes, detail), unreachable=not denied)
 
     def _is_own_word(self, name: str, reply: dict[str, Any]) -> bool:
         """Return whether a refused login got as far as the host itself, past its jump hosts."""

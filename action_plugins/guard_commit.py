@@ -30,7 +30,8 @@ FINAL = ("denied", "account refused", "sudo failed", "host key", "no common algo
 CONNECT_SECONDS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 5.0  # seconds between tries, doubling
 SHOWN = 2  # of the settings that a kernel refuses
-NOISE = re.compile(r"Failed to connect to the host via ssh: |^OpenSSH_.*$\n?", re.MULTILINE)
+FAILED = "Failed to connect to the host via ssh: "
+NOISE = re.compile(rf"^(?:{FAILED})?OpenSSH_.*$\n?|{FAILED}", re.MULTILINE)
 MARK = "holdfast-answer:"
 STORE = "/var/lib/holdfast/guard"
 # Once nothing is armed: which of the two names the commit, and the host's log of it.
@@ -290,7 +291,10 @@ class ActionModule(ActionBase):
         return found
 
     def _prove(self, order: dict[str, Any], login: dict[str, Any], began: float) -> tuple[list[str], dict[str, Any]]:
-        """Log in afresh and confirm in the same breath, again and again while waiting may help."""
+        """Log in afresh and confirm in the same breath, again and again while waiting may help.
+
+        A login that works again once the host has put itself back tells nothing: the one before it says why.
+        """
         door = self._shared_loader_obj.action_loader.get(
             "fresh_login",
             task=self._task,
@@ -302,8 +306,10 @@ class ActionModule(ActionBase):
         )
         tries: list[str] = []
         pause = FIRST_PAUSE
+        last: dict[str, Any] = {}
         while True:
-            last: dict[str, Any] = door.login(
+            before = last
+            last = door.login(
                 user=login["user"],
                 port=login["port"],
                 command=f"{PROGRAM} confirm {order['id']}",
@@ -317,7 +323,7 @@ class ActionModule(ActionBase):
             tries.append(f"{time.monotonic() - began:.1f} s {last['outcome']}")
             left = order["seconds"] - MARGIN - (time.monotonic() - began)
             if last["outcome"] in ("ok", "reverted already", *FINAL) or left <= 0:
-                return tries, last
+                return tries, before if before and last["outcome"] == "reverted already" else last
             time.sleep(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)
 

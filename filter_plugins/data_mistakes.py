@@ -18,8 +18,10 @@ ARGUMENTS = (
     "host.ssh.jump for a jump host, ansible_ssh_private_key_file for a key, and all else into your ~/.ssh/config, "
     "which counts where holdfast says nothing"
 )
-# Connection variables that would go round the declared address, port and account. ansible_ssh_common_args is the wiring
-# page's own: the lookup variable_mistakes tells whether it is still the page's.
+# A key that is not checked is anybody's.
+HOST_KEYS = "host.ssh.host_key for a key that you know, or nothing: a host's key is always checked"
+# Connection variables that would go round the declared address, port, account and key. ansible_ssh_common_args is the
+# wiring page's own: the lookup variable_mistakes tells whether it is still the page's.
 CONNECTION = {
     "ansible_host": "host.address",
     "ansible_ssh_host": "host.address",
@@ -29,6 +31,10 @@ CONNECTION = {
     "ansible_ssh_user": "host.ssh.first_user for the first run; later runs log in as the operator",
     "ansible_ssh_args": ARGUMENTS,
     "ansible_ssh_extra_args": ARGUMENTS,
+    "ansible_sftp_extra_args": ARGUMENTS,
+    "ansible_scp_extra_args": ARGUMENTS,
+    "ansible_host_key_checking": HOST_KEYS,
+    "ansible_ssh_host_key_checking": HOST_KEYS,
 }
 TYPES = {
     "string": "a text",

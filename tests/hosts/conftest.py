@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from lab import inventory
 from lab.hosts import Lab, LabHost
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 HOST = "web1"
-# The hardened host backs up what only root may read, so that there is a backup to be judged.
+# The hardened host backs up what only root may read, so that there is a backup to be judged; the sources that it trusts
+# are sets of the firewall that a revert has to bring back.
 POLICY = {
     **inventory.DEFAULT_POLICY,
+    "ssh": {"trusted_sources": ["192.0.2.0/24", "2001:db8:2::/48"]},
     "backup": {"repository": {"url": "/var/backups/holdfast"}, "paths": [{"path": "/etc/ssh", "on": ["web"]}]},
 }
 
@@ -45,9 +49,10 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """What the first task that failed said, on one line: of a long log often only the summary is kept."""
-        found = self.text.partition("fatal: ")[2].partition("msg: ")[2]
-        return " ".join(found.split())[:400]
+        """The message of the first task that failed, on one line: all that a user is told of why."""
+        said = self.text.partition("fatal: ")[2].partition("\n")[2].split("\n")
+        result = yaml.safe_load("\n".join(itertools.takewhile(lambda line: line[:1] in {"", " "}, said)))
+        return " ".join(str(result["msg"]).split()) if isinstance(result, dict) else ""
 
 
 @dataclass

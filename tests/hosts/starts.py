@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SITE = "playbooks/site.yml"
 OVER_TO_THE_SOCKET = "systemctl disable --now ssh.service; systemctl enable --now ssh.socket"
 UNITS = "systemctl is-active ssh.service ssh.socket; systemctl is-enabled ssh.service ssh.socket"
+# Logins that the host has refused, by its own journal.
+REFUSED = "journalctl -q -t sshd -t sshd-session -g 'by (authenticating|invalid) user' -o cat --no-pager | wc -l"
 # What systemd, dbus, a login's own record and the health check write all the time.
 UNRELATED = "/var/lib/(systemd|private|wtmpdb|lastlog|dbus|chrony|holdfast/health)"
 MARK = "touch /run/mark; sleep 0.05"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .conftest import HOST, Hardened, Target
-from .starts import OVER_TO_THE_SOCKET, SITE, UNITS, Witness, edit_host, edit_person, own, pinned
+from .starts import OVER_TO_THE_SOCKET, REFUSED, SITE, UNITS, Witness, edit_host, edit_person, own, pinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,10 +83,12 @@ def test_second_run_changes_nothing(target: Target, hardened: Hardened) -> None:
 def test_one_login_for_a_run_without_change(target: Target) -> None:
     """What finds the login that works is also what the tasks run over; the next run takes nobody's word for it."""
     said = "journalctl -q -t sshd -t sshd-session -g '^Accepted publickey for oper' --since @{since} -o cat | wc -l"
+    refused = target.sh(REFUSED)
     for expected in (1, 1):
         since = float(target.sh("date +%s.%N"))
         target.play(SITE)
         assert int(target.sh(said.format(since=since))) == expected
+    assert target.sh(REFUSED) == refused
 
 
 @pytest.mark.both

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import shutil
@@ -41,7 +42,9 @@ def write(folder: Path, raw: dict[str, Any], hashes: dict[str, Any]) -> None:
     )
 
 
-def play(inventory: Path, *arguments: str, roles: str = "site.yml") -> subprocess.CompletedProcess[str]:
+def play(
+    inventory: Path, *arguments: str, roles: str = "site.yml", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a playbook with an ssh that leaves a trace, so that a contacted host is seen."""
     trace = inventory.parent / "bin"
     trace.mkdir(exist_ok=True)
@@ -54,6 +57,7 @@ def play(inventory: Path, *arguments: str, roles: str = "site.yml") -> subproces
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "HOLDFAST_OPERATOR": "alice",
         "ANSIBLE_NOCOLOR": "1",
+        **environment,
     }
     command = [
         "ansible-playbook",
@@ -303,6 +307,99 @@ def test_other_arguments_for_ssh_are_refused(tmp_path: Path, beside: bool) -> No
         assert re.search(rf"{entry}, {name}: found set [^;]+; remove it and write host.ssh.jump for a jump", said), said
     assert ("host db1, ansible_" in said) is not beside
     assert not (tmp_path / "contacted").exists()
+
+
+def other_configuration(folder: Path, section: str, option: str, value: str) -> str:
+    """Write an ansible.cfg of the user's own, elsewhere, with one setting more."""
+    own = configparser.ConfigParser(interpolation=None)
+    own.read(ROOT / "ansible.cfg")
+    for name, path in own["defaults"].items():
+        if path in {"roles", "library"} or path.endswith("_plugins"):
+            own["defaults"][name] = str(ROOT / path)
+    own[section][option] = value
+    with (folder / "ansible.cfg").open("w") as handle:
+        own.write(handle)
+    return str(folder / "ansible.cfg")
+
+
+CHECKED = "host.ssh.host_key"
+LOOSE = "-o ControlMaster=auto -oStrictHostKeyChecking=no"
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "named"),
+    [
+        ({"ANSIBLE_HOST_KEY_CHECKING": "False"}, (), "environment, ANSIBLE_HOST_KEY_CHECKING: found host keys are not"),
+        ({"ANSIBLE_SSH_HOST_KEY_CHECKING": "0"}, (), "environment, ANSIBLE_SSH_HOST_KEY_CHECKING: found host keys are"),
+        ({"ANSIBLE_SSH_ARGS": LOOSE}, (), "environment, ANSIBLE_SSH_ARGS: found StrictHostKeyChecking=no; unset it"),
+        (
+            {"ANSIBLE_SFTP_EXTRA_ARGS": LOOSE},
+            (),
+            "environment, ANSIBLE_SFTP_EXTRA_ARGS: found StrictHostKeyChecking=no",
+        ),
+        (
+            {},
+            ("--ssh-extra-args", "-o UserKnownHostsFile=/dev/null"),
+            "command line, --ssh-extra-args: found UserKnownHostsFile=/dev/null; remove it",
+        ),
+        ({}, ("--scp-extra-args=-F /tmp/other",), "command line, --scp-extra-args: found -F /tmp/other; remove it"),
+    ],
+)
+def test_what_switches_host_keys_off_beside_the_inventory_is_refused(
+    tmp_path: Path, environment: dict[str, str], arguments: tuple[str, ...], named: str
+) -> None:
+    """Contact and proof would stay strict, and every task after them would talk to whoever answers."""
+    done = play(without_mistakes(tmp_path / "inventory"), *arguments, **environment)
+    said = re.sub(r"\s+", " ", done.stdout)
+    assert named in said, done.stdout + done.stderr
+    assert CHECKED in said
+    assert "The inventory has 1 mistake," in said
+    assert not (tmp_path / "contacted").exists()
+
+
+@pytest.mark.parametrize("section", ["defaults", "ssh_connection"])
+def test_another_ansible_cfg_that_switches_host_keys_off_is_refused(tmp_path: Path, section: str) -> None:
+    config = other_configuration(tmp_path, section, "host_key_checking", "no")
+    done = play(without_mistakes(tmp_path / "inventory"), ANSIBLE_CONFIG=config)
+    said = re.sub(r"\s+", " ", done.stdout)
+    assert f"{config}, host_key_checking: found host keys are not checked; remove it" in said, done.stdout + done.stderr
+    assert not (tmp_path / "contacted").exists()
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["in-the-inventory", "with-e"])
+def test_variables_that_switch_host_keys_off_are_refused(tmp_path: Path, beside: bool) -> None:
+    inventory = without_mistakes(tmp_path / "inventory")
+    given: list[str] = []
+    names = ["ansible_host_key_checking", "ansible_ssh_host_key_checking", "ansible_sftp_extra_args"]
+    for name in names:
+        if beside:
+            set_beside(inventory, "host_vars/web1", f"{name}: false\n")
+        else:
+            given += ["-e", f"{name}=false"]
+    said = re.sub(r"\s+", " ", play(inventory, *given).stdout)
+    for name in names:
+        assert re.search(rf"host web1, {name}: found set in the inventory; remove it and write", said), said
+    assert ("host db1, ansible_" in said) is not beside
+    assert not (tmp_path / "contacted").exists()
+
+
+@pytest.mark.parametrize("playbook", ["verify.yml", "audit.yml", "backup.yml", "restore.yml", "patch.yml", "run.yml"])
+def test_every_playbook_refuses_to_go_without_host_keys(tmp_path: Path, playbook: str) -> None:
+    inventory = without_mistakes(tmp_path / "inventory")
+    done = play(inventory, "--check", roles=playbook, ANSIBLE_HOST_KEY_CHECKING="False")
+    assert "ANSIBLE_HOST_KEY_CHECKING: found host keys are not checked" in done.stdout, done.stdout + done.stderr
+    assert done.returncode != 0
+    assert not (tmp_path / "contacted").exists()
+
+
+def test_arguments_for_ssh_that_leave_host_keys_alone_pass(tmp_path: Path) -> None:
+    done = play(
+        without_mistakes(tmp_path / "inventory"),
+        ANSIBLE_SSH_ARGS="-C -o ControlPersist=5m -o 'StrictHostKeyChecking yes'",
+        ANSIBLE_HOST_KEY_CHECKING="True",
+    )
+    assert "Mistakes:" not in done.stdout, done.stdout + done.stderr
+    assert (tmp_path / "contacted").exists()
 
 
 def test_role_variables_that_fit_or_that_only_a_host_can_tell_pass(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import struct
 import subprocess
@@ -42,6 +43,81 @@ def test_last_known_good_login_is_tried_first() -> None:
     assert contact.order_candidates([ALICE, ROOT_LOGIN], None) == [ALICE, ROOT_LOGIN]
     old_port = {"user": "alice", "port": 22}
     assert contact.order_candidates([ALICE, ROOT_LOGIN], old_port) == [old_port, ALICE, ROOT_LOGIN]
+
+
+def reach(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    remembered: dict[str, object] | None,
+    doors: dict[tuple[str, int], str],
+) -> list[str]:
+    """Look for the login of a host with these doors (others are closed); return what was tried.
+
+    The operator is declared on port 22 and the provider's account, too.
+    """
+    action = contact.ActionModule.__new__(contact.ActionModule)
+    action._directory, action._hosts, action._name, action._tries = folder, {"web1": host("192.0.2.1")}, "web1", []
+    monkeypatch.setattr(action, "_display", SimpleNamespace(display=lambda _: None), raising=False)
+    action._login = SimpleNamespace(one_line=fresh_login.ActionModule.one_line)
+    monkeypatch.setattr(action, "_known", lambda _: remembered)
+
+    def once(_name: str, login: dict[str, object], *_: object) -> dict[str, object]:
+        outcome = doors.get((str(login["user"]), int(str(login["port"]))), "refused")
+        return {"outcome": outcome, "stderr": "", "host_key": None}
+
+    monkeypatch.setattr(action, "_patient", once)
+    candidates = [{"user": "alice", "port": 22}, ROOT_LOGIN]
+    with contextlib.suppress(contact.ContactError):
+        action._reach("web1", candidates, "true")
+    return [f"{said.partition('@')[0]} {said.partition('port ')[2]}" for said in action._tries]
+
+
+OLD_PORT = {"user": "alice", "port": 2222}
+
+
+@pytest.mark.parametrize(
+    ("remembered", "doors", "tried"),
+    [
+        # first run
+        (None, {("alice", 22): "denied", ("root", 22): "ok"}, ["alice 22: denied", "root 22: ok"]),
+        # later runs
+        (OLD_PORT, {("alice", 2222): "ok"}, ["alice 2222: ok"]),
+        # installed anew, which closes the remembered port
+        (
+            OLD_PORT,
+            {("alice", 22): "denied", ("root", 22): "ok"},
+            ["alice 2222: refused", "alice 22: denied", "root 22: ok"],
+        ),
+        # installed anew, with both ports open
+        (
+            OLD_PORT,
+            {("alice", 2222): "denied", ("alice", 22): "denied", ("root", 22): "ok"},
+            ["alice 2222: denied", "root 22: ok"],
+        ),
+        (
+            OLD_PORT,
+            {("alice", 2222): "account refused", ("alice", 22): "denied", ("root", 22): "ok"},
+            ["alice 2222: account refused", "root 22: ok"],
+        ),
+        # hardened by somebody else since
+        (ROOT_LOGIN, {("root", 22): "denied", ("alice", 22): "ok"}, ["root 22: denied", "alice 22: ok"]),
+        # nobody gets in: each account was refused once
+        (
+            OLD_PORT,
+            {("alice", 2222): "denied", ("alice", 22): "denied", ("root", 22): "denied"},
+            ["alice 2222: denied", "root 22: denied"],
+        ),
+    ],
+)
+def test_one_refused_login_at_most_precedes_the_one_that_works(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    remembered: dict[str, object] | None,
+    doors: dict[tuple[str, int], str],
+    tried: list[str],
+) -> None:
+    """A closed port is no refused login: the host does not count it."""
+    assert reach(tmp_path, monkeypatch, remembered, doors) == tried
 
 
 def test_another_operators_login_is_not_tried() -> None:
