@@ -106,8 +106,21 @@ SURVEY: dict[str, Any] = {
     "tunnels": [CARD],
     "forwarding": YES_OR_NO,
     "nftables": YES_OR_NO,
-    "packages": [word("the name of a package", "[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?")],
 }
+PACKAGE = word("the name of a package", "[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?")
+# What the module host_extras adds where it was asked.
+EXTRAS: dict[str, Any] = {
+    "packages": [PACKAGE],
+    "held": [PACKAGE],
+    "units": [word("the name of a unit", r"[A-Za-z0-9:_.@\\-]{1,255}")],
+    "setuid": [{"path": TEXT, "package": word("the name of a package, or nothing", "([a-z0-9][a-z0-9+.-]+)?")}],
+    "searched": YES_OR_NO,
+}
+PARTS = ("packages", "units", "setuid")
+
+
+class NoAnswerError(Exception):
+    """The host could not be looked at; the text is the module's."""
 
 
 def no_survey(field: str, found: Any, right: str) -> ValueError:
@@ -180,6 +193,18 @@ def judge(found: Any, one_line: Callable[[str], str]) -> dict[str, Any]:
     return survey
 
 
+def judge_extras(found: Any, one_line: Callable[[str], str]) -> dict[str, Any]:
+    """Return what a host has beyond what is allowed, as it can be worked with; as :func:`judge`."""
+    extras: dict[str, Any] = judged(found, EXTRAS, "extras", one_line)
+    return extras
+
+
+def allowed_on(survey: dict[str, Any], allowed: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the patterns of what may be on a host, as the `allowed` filter gives them once its draft is declared."""
+    kinds = ["plain", *(["docker"] if survey["docker"] else ["wireguard"] if survey["tunnels"] else [])]
+    return {part: [one for kind in kinds for one in (allowed.get(kind) or {}).get(part) or []] for part in PARTS}
+
+
 class ActionModule(ActionBase):
     """The module of the same name, and a judgement of its answer."""
 
@@ -190,14 +215,26 @@ class ActionModule(ActionBase):
         """Look at the host; fail where what it says cannot be taken."""
         variables: dict[str, Any] = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
-        self.validate_argument_spec({})
+        _spec, args = self.validate_argument_spec({"allowed": {"type": "dict", "default": {}}})
         one_line = self._shared_loader_obj.action_loader.get("fresh_login", class_only=True).one_line
-        answer = self._execute_module(module_name="host_survey", task_vars=variables, wrap_async=False)
-        if answer.get("failed"):
-            said = " ".join(str(answer[name]) for name in ("msg", "module_stderr") if answer.get(name))
-            return {**result, "failed": True, "msg": one_line(said)}
         try:
-            return {**result, "changed": False, **judge(answer, one_line)}
+            survey = judge(self._answer("host_survey", {}, variables), one_line)
+            if args["allowed"]:
+                extras = self._answer("host_extras", allowed_on(survey, args["allowed"]), variables)
+                survey["extras"] = judge_extras(extras, one_line)
+        except NoAnswerError as error:
+            return {**result, "failed": True, "msg": one_line(str(error))}
         except ValueError as error:
             msg = f"nothing was drafted or changed: what {variables['inventory_hostname']} tells of itself is no survey"
             return {**result, "failed": True, "msg": one_line(f"{msg}: {error}")}
+        return {**result, "changed": False, **survey}
+
+    def _answer(self, module: str, arguments: dict[str, Any], variables: dict[str, Any]) -> Any:
+        """Return what a module says of the host.
+
+        :raises NoAnswerError: it failed.
+        """
+        found = self._execute_module(module_name=module, module_args=arguments, task_vars=variables, wrap_async=False)
+        if found.get("failed"):
+            raise NoAnswerError(" ".join(str(found[name]) for name in ("msg", "module_stderr") if found.get(name)))
+        return found

@@ -30,6 +30,27 @@ ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 NO_HOSTS = frozenset({"all", "any", "localhost", "ungrouped"})
 TEMPLATE = re.compile(r"\{[{%#]")
 NO_SHELLS = ("nologin", "false", "sync", "git-shell")
+# Names of services: as long as the inventory takes them.
+LONGEST = 24
+# What stays on the hosts by being named in the policy, and why it is.
+KEPT = {
+    (
+        "access",
+        "keep_accounts",
+    ): "Nobody logs in as these, so they are programs'. Left out, a run asks before it closes them.",
+    (
+        "base",
+        "packages",
+    ): "Somebody asked for these packages. Left out, verify lists them, and with purge: true they go.",
+    ("base", "units"): "These start by themselves at boot. Left out, verify lists them.",
+    ("base", "setuid"): "These give whoever runs them the rights of their owner or group. Left out, verify fails.",
+    ("updates", "held"): "apt holds these back, also from security updates. Left out, verify fails.",
+}
+# Of paths and units, what the policy takes and no pattern, comment or template is made of.
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9_.,+@=~:/-]+")
+PLAIN_UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@*-]*")
+# Entries that a note names.
+NAMED = 10
 
 
 def plain_name(text: str, fallback: str) -> str:
@@ -138,6 +159,18 @@ def people_of(surveys: Mapping[str, Any], verifier: str, today: str) -> tuple[li
     return list(people.values()), notes
 
 
+def service_name(listener: Mapping[str, Any], people: set[str], strangers: set[str]) -> str:
+    """Return the name of a service for what listens: its unit's or program's where that may be had.
+
+    Not that of an account that is there, which would be held to what the service declares, and that is no connection.
+    """
+    unit = re.sub(r"\.(service|scope)$", "", listener["unit"]).split("@")[0]
+    name = plain_name(unit or listener["program"], "")
+    if name in strangers and name not in people:
+        name = f"{name[: LONGEST - len('-ports')]}-ports"
+    return name if is_free(name) and name not in people | strangers else f"port-{listener['port']}"
+
+
 def services_of(surveys: Mapping[str, Any], people: set[str]) -> list[dict[str, Any]]:
     """Return a service for each program that others can reach, with what it listens on.
 
@@ -145,6 +178,7 @@ def services_of(surveys: Mapping[str, Any], people: set[str]) -> list[dict[str, 
     passed on has no program, and is opened by a service beside Docker alone. No service declares a range.
     """
     services: dict[str, dict[str, Any]] = {}
+    strangers = {name for survey in surveys.values() for name in survey["strangers"]}
     for host, survey in sorted(surveys.items()):
         owners: dict[tuple[str, int], str] = {}
         published = [port for port in survey["published"] if survey["docker"] and port["port"] == port["last"]]
@@ -152,9 +186,7 @@ def services_of(surveys: Mapping[str, Any], people: set[str]) -> list[dict[str, 
             # systemd holds sshd's port where ssh.socket is used.
             if listener["port"] in survey["ssh_ports"] and listener["program"] in {"sshd", "systemd"}:
                 continue
-            unit = re.sub(r"\.(service|scope)$", "", listener["unit"]).split("@")[0]
-            name = plain_name(unit or listener["program"], "")
-            name = name if is_free(name) and name not in people else f"port-{listener['port']}"
+            name = service_name(listener, people, strangers)
             if owners.setdefault((listener["proto"], listener["port"]), name) != name:
                 continue
             service = services.setdefault(name, {"name": name, "on": [], "listen": []})
@@ -164,6 +196,106 @@ def services_of(surveys: Mapping[str, Any], people: set[str]) -> list[dict[str, 
             if entry not in service["listen"]:
                 service["listen"].append(entry)
     return sorted(services.values(), key=lambda service: str(service["name"]))
+
+
+def kept_accounts(survey: Mapping[str, Any], people: set[str]) -> tuple[list[str], list[str]]:
+    """Return the accounts of programs that a run would ask about, and notes about the others that it will.
+
+    Nobody enters as a program's: it has no shell, or neither a key nor a password. What can be entered, or has sudo, is
+    somebody's, who is either declared or shut out: a draft decides neither.
+    """
+    kept, notes = [], []
+    holders = {key["account"] for key in survey["keys"]}
+    for account in survey["accounts"]:
+        name = account["name"]
+        if account["uid"] == 0 or name in people:
+            continue
+        entered = [
+            *(["sudo"] if account["sudo"] != "none" else []),
+            *(["a key"] if name in holders else []),
+            *(["a password"] if account["password"] else []),
+        ]
+        closed = account["sudo"] == "none" and account["shell"].endswith(NO_SHELLS)
+        if (closed or not entered) and ACCOUNT.fullmatch(name):
+            kept.append(name)
+        else:
+            why = (
+                f"has {' and '.join(entered)}"
+                if entered
+                else "has a name that policy.access.keep_accounts does not take"
+            )
+            notes.append(f"the account {name} {why}, and is nobody's of the draft: a run asks before it closes that")
+    return kept, notes
+
+
+def several(texts: list[str]) -> str:
+    """Return texts of the host's for a note, the first of them where they are many."""
+    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
+    return ", ".join(map(shown, texts[:NAMED])) + more
+
+
+def beyond(extras: Mapping[str, Any]) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
+    """Return what the policy names so that it stays, by where it does, and notes about what is left to the reader."""
+    notes = []
+    # systemd's \x2d and the like: the policy has no such character, but one that stands for any.
+    units = [unit.replace("\\", "*") for unit in extras["units"]]
+    found: dict[tuple[str, str], list[str]] = {
+        ("base", "packages"): [name.partition(":")[0] for name in extras["packages"]],
+        ("updates", "held"): [name.partition(":")[0] for name in extras["held"]],
+        ("base", "units"): [unit for unit in units if PLAIN_UNIT.fullmatch(unit)],
+        ("base", "setuid"): [
+            entry["path"] for entry in extras["setuid"] if entry["package"] and PLAIN_PATH.fullmatch(entry["path"])
+        ],
+    }
+    if others := [unit for unit in units if not PLAIN_UNIT.fullmatch(unit)]:
+        notes.append(f"start at boot, with names that policy.base.units does not take: {several(others)}")
+    drafted = set(found["base", "setuid"])
+    if programs := [entry["path"] for entry in extras["setuid"] if entry["path"] not in drafted]:
+        notes.append(
+            "give whoever runs them the rights of their owner or group, and no package beyond Debian's own brings them "
+            f"so: {several(programs)}. Find out who has set that, and take it off with chmod a-s"
+        )
+    if not extras["searched"]:
+        notes.append("its disks could not be searched for set-uid programs in time: see what verify says")
+    return found, notes
+
+
+def policy_of(
+    surveys: Mapping[str, Any], people: set[str]
+) -> tuple[dict[tuple[str, str], dict[str, list[str]]], list[str]]:
+    """Return what the policy keeps on the hosts: {(part, key): {value: hosts that have it}}, and notes.
+
+    The policy is for all hosts, so it allows what one of them has on each.
+    """
+    kept: dict[tuple[str, str], dict[str, list[str]]] = {place: {} for place in KEPT}
+    notes = []
+    for host, survey in sorted(surveys.items()):
+        accounts, said = kept_accounts(survey, people)
+        found, more = beyond(survey["extras"])
+        for place, values in {**found, ("access", "keep_accounts"): accounts}.items():
+            for value in sorted(set(values)):
+                kept[place].setdefault(value, []).append(host)
+        notes += [f"{host}: {note}" for note in [*said, *more]]
+    return kept, notes
+
+
+def policy_text(verifier: str, kept: Mapping[tuple[str, str], Mapping[str, list[str]]], hosts: int) -> str:
+    """Return the policy as text, with a comment on each list and, of several hosts, on what not all of them have."""
+    refuse_templates([verifier])
+    flow = yaml.safe_dump([verifier], default_flow_style=True, width=4096).strip()
+    parts: dict[str, list[str]] = {"access": [f"    verifiers: {flow}"]}
+    for (part, key), values in kept.items():
+        refuse_templates([*values])
+        if values:
+            parts.setdefault(part, []).extend([f"    # {KEPT[part, key]}", f"    {key}:"])
+        for value, found in sorted(values.items()):
+            line = yaml.safe_dump([value], width=4096).rstrip("\n")
+            parts[part].append(f"      {line}{'' if len(found) == hosts else '  # on ' + ', '.join(found)}")
+    lines = [line for part, inner in parts.items() for line in (f"  {part}:", *inner)]
+    comment = (
+        "Drafted: what stays on all hosts beside Debian's own. Strike what nobody needs. Defaults apply to the rest."
+    )
+    return "\n".join(["---", f"# {comment}", "policy:", *lines, ""])
 
 
 def host_of(survey: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,9 +358,10 @@ def refuse_templates(value: Any) -> None:
 def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today: str) -> dict[str, Any]:
     """Return {files: {path: text}, notes: [text]}: an inventory of the hosts as they were found.
 
-    found: result of host_survey, judged, by the address at which the host is reached. verifier: who has verified the
-    found keys in person. today: 'YYYY-MM-DD', UTC. Everybody's access ends 90 days after it, so that the draft is read
-    again. Keys that are too weak, have options in front of them, or open accounts of programs, are left out and noted.
+    found: result of host_survey with `allowed`, judged, by the address at which the host is reached. verifier: who has
+    verified the found keys in person. today: 'YYYY-MM-DD', UTC. Everybody's access ends 90 days after it, so that the
+    draft is read again. Keys that are too weak, have options in front of them, or open accounts of programs, are left
+    out and noted.
 
     Raises AnsibleFilterError: a text of the draft would be rendered by Ansible.
     """
@@ -238,7 +371,14 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
     people, notes = people_of(surveys, verifier, today)
     if not any("admin" in right for person in people for right in person["rights"]):
         notes.append("nobody was found whose key opens root or an account with sudo: declare an admin in people.yml")
-    services = services_of(surveys, {person["name"] for person in people})
+    names = {person["name"] for person in people}
+    kept, said = policy_of(surveys, names)
+    notes += said
+    if counted := [f"{key} {len(values)}" for (_part, key), values in kept.items() if values]:
+        notes.append(
+            f"policy.yml keeps what is there beyond Debian's own ({', '.join(counted)}): strike what nobody needs"
+        )
+    services = services_of(surveys, names)
 
     def text(data: dict[str, Any], comment: str) -> str:
         refuse_templates([data, comment])
@@ -251,9 +391,7 @@ def draft_inventory(found: Mapping[str, Mapping[str, Any]], verifier: str, today
             f"Drafted on {today}: whose keys were found. Remove everybody whom {verifier} has not met in person.",
         ),
         "group_vars/all/services.yml": text({"services": services}, "Drafted: what listens. Remove what nobody needs."),
-        "group_vars/all/policy.yml": text(
-            {"policy": {"access": {"verifiers": [verifier]}}}, "Defaults apply to the rest."
-        ),
+        "group_vars/all/policy.yml": policy_text(verifier, kept, len(surveys)),
     }
     for name, survey in sorted(surveys.items()):
         host = host_of(survey)

@@ -13,7 +13,12 @@ description:
   - What the host says is judged on the controller, and refused with the field where it is no survey. Texts are made
     printable, and cut after 1000 characters; in names of accounts a C(?) stands for what no name should have.
 author: [holdfast]
-options: {}
+options:
+  allowed:
+    description: >-
+      What may be on a host, as lists of patterns C(packages), C(units) and C(setuid) under C(plain), and likewise what
+      comes with C(docker) or C(wireguard). What is there beyond that is told by M(host_extras).
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -73,7 +78,10 @@ nftables:
   description: Whether nftables.service loads another /etc/nftables.conf at boot than the one of Debian's package.
   type: bool
   returned: always
-packages: {description: What somebody asked for (apt-mark showmanual)., type: list, elements: str, returned: always}
+extras:
+  description: What M(host_extras) returns, where O(allowed) was given.
+  type: dict
+  returned: with O(allowed)
 """
 
 import base64
@@ -283,10 +291,14 @@ def forwarding(root: str = "/proc/sys/net", cards: str = "/sys/class/net") -> bo
     return any(read(path).strip() == "1" for path in glob.glob(f"{root}/ipv[46]/conf/*/forwarding"))
 
 
-def wireguard_cards(cards: str = "/sys/class/net") -> list[str]:
-    """Return the names of WireGuard's network cards."""
-    paths = sorted(glob.glob(f"{cards}/*/uevent"))
-    return [path.split("/")[-2] for path in paths if "DEVTYPE=wireguard" in read(path)]
+def wireguard_cards(cards: str = "/sys/class/net", sockets: str = "/run/wireguard") -> list[str]:
+    """Return the names of WireGuard's network cards: the kernel's, and a program's that `wg` knows by its socket."""
+    names = [path.split("/")[-2] for path in sorted(glob.glob(f"{cards}/*/uevent"))]
+    return [
+        name
+        for name in names
+        if "DEVTYPE=wireguard" in read(f"{cards}/{name}/uevent") or os.path.exists(f"{sockets}/{name}.sock")
+    ]
 
 
 def loads_other_rules(enabled: str, conffiles: str, path: str = "/etc/nftables.conf") -> bool:
@@ -455,7 +467,6 @@ def survey() -> dict[str, object]:
             output("systemctl", "is-enabled", "nftables.service"),
             output("dpkg-query", "--show", "--showformat=${Conffiles}", "nftables"),
         ),
-        "packages": output("apt-mark", "showmanual", needed=True).split(),
     }
 
 

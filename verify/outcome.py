@@ -8,6 +8,8 @@ import pytest
 from _pytest.outcomes import Skipped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from verify.target import Target
 
 
@@ -24,12 +26,16 @@ def not_applicable(reason: str) -> NoReturn:
     raise NotApplicable(reason, allow_module_level=False)
 
 
-def no_release(target: Target, otherwise: str) -> str:
-    """Return why nothing of services is judged here: their releases cannot be read here, or another reason."""
+def no_units(target: Target, kinds: Sequence[str]) -> str:
+    """Return why nothing is judged of units of these kinds: none is declared, or none of a release that is unread here.
+
+    kinds: of `parts` and `schedules`.
+    """
+    what = " or ".join({"parts": "part that runs all the time", "schedules": "schedule"}[kind] for kind in kinds)
     unread = target.expected.unread_releases
-    if not unread:
-        return otherwise
-    return f"the machine that verifies cannot read the releases of {', '.join(unread)}, and no unit of them is there"
+    if not any(target.expected.unread(kind) for kind in kinds):
+        return f"no service with a {what} is declared here"
+    return f"the machine that verifies cannot read the releases of {', '.join(unread)}, and no {what} of them is there"
 
 
 def empty(problems: list[str], what: str) -> None:

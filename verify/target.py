@@ -92,7 +92,8 @@ class Target:
         for name in self.expected.unread_releases:
             self.note(
                 f"{name}: its release cannot be read on the machine that verifies. Whatever release of it runs is "
-                "judged; whether that is the declared one, and who can read its files, is not"
+                "judged; whether that is the declared one, and who can read that release, its credentials or "
+                "the environment of its processes, is not"
             )
         templates = tuple(self.expected.unread(kind))
         return [unit for unit in self.services()["unread"] if unit.startswith(templates)] if templates else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from verify.outcome import empty, no_release, not_applicable
+from verify.outcome import empty, no_units, not_applicable
 
 if TYPE_CHECKING:
     from verify.target import Target
@@ -20,7 +20,7 @@ def test_exposure(target: Target) -> None:
     schedules = [f"{name}.service" for name in target.expected.service_schedules]
     units = [*target.expected.service_parts, *schedules, *unread]
     if not units:
-        not_applicable(no_release(target, "no service with a release is declared here"))
+        not_applicable(no_units(target, ("parts", "schedules")))
     for service in target.expected.services:
         for need in service["needs"]:
             target.note(f"the sandbox of {service['name']} has {need['directive']}: {need['reason']}")
@@ -38,7 +38,7 @@ def test_bounds(target: Target) -> None:
     """Memory, processes and processor time of each part have a bound."""
     parts = [*target.expected.service_parts, *(unit for unit in target.unread("parts") if unit.endswith(".service"))]
     if not parts:
-        not_applicable(no_release(target, "no service with a release is declared here"))
+        not_applicable(no_units(target, ("parts",)))
     units = target.services()["units"]
     problems = [
         f"{unit}: no bound on {what}"

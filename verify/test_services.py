@@ -18,7 +18,7 @@ def test_parts_run(target: Target) -> None:
     """Every part runs in the declared release, is enabled, and no other release of it runs."""
     parts, templates = target.expected.service_parts, target.expected.unread("parts")
     if not [*parts, *templates]:
-        not_applicable("no service with a release is declared here")
+        not_applicable("no service with a part that runs all the time is declared here")
     facts = target.services()
     unread = target.unread("parts")
     problems = [problem for one in templates for problem in unread_part(one, unread, facts["units"])]
@@ -28,7 +28,7 @@ def test_parts_run(target: Target) -> None:
             problems.append(f"{unit} is {state.get('ActiveState', 'missing')} ({state.get('Result', 'unknown')})")
         elif state.get("UnitFileState") != "enabled":
             problems.append(f"{unit} would not start at boot")
-    problems += [f"{unit} is there, but not declared" for unit in facts["others"]]
+    problems += [f"{unit} is there, but not declared" for unit in facts["others"] if unit.endswith(".service")]
     empty(problems, "services do not run as declared")
 
 
@@ -67,6 +67,17 @@ def test_no_loop_and_no_kill(target: Target) -> None:
     empty(problems, "services do not stay up")
 
 
+def timers_beside(templates: list[str], others: list[str], units: dict[str, dict[str, str]]) -> list[str]:
+    """Return what is wrong where a command has a timer of more than one release, and so would run in each of them.
+
+    A timer that was stopped is still told of as long as the command that it started runs.
+    """
+    timers = [unit for unit in units if unit.endswith(".timer") and units[unit].get("ActiveState") == "active"]
+    found = [" and ".join(unit for unit in timers if unit.startswith(one)) for one in templates]
+    problems = [f"{these} wait, and only one of them can be declared" for these in found if " and " in these]
+    return problems + [f"{unit} waits, but is not declared" for unit in others if unit in timers]
+
+
 def test_schedules(target: Target) -> None:
     """Every timer waits for its time, and the last run of its command did not fail."""
     there = target.unread("schedules")
@@ -75,9 +86,11 @@ def test_schedules(target: Target) -> None:
     templates = target.expected.unread("schedules")
     if not [*schedules, *templates]:
         not_applicable("no schedule is declared here")
-    units = target.services()["units"]
+    facts = target.services()
+    units = facts["units"]
     missing = [one for one in templates if not any(name.startswith(one) for name in unread)]
     problems = [f"{one.rstrip('@')} has no timer, of whatever release" for one in missing]
+    problems += timers_beside(templates, facts["others"], units)
     for name in schedules:
         timer, last = units.get(f"{name}.timer", {}), units.get(f"{name}.service", {})
         if timer.get("ActiveState") != "active" or timer.get("UnitFileState") != "enabled":

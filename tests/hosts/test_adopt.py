@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,13 +14,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from .conftest import HOST, ROOT
-from .reports import checks
+from lab import inventory
+
+from .conftest import HOST, ROOT, Target
+from .reports import checks, details, verify
 from .starts import PACKAGE, SITE, Witness, edit, edit_host
-from .traffic import LIKE_A_VPS, install, serve
+from .traffic import LIKE_A_VPS, ask, attach, eventually, install, serve
 
 if TYPE_CHECKING:
-    from .conftest import Target
+    from collections.abc import Iterator
+
+    from lab.hosts import Lab
+
+    from .conftest import Run
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +51,56 @@ useradd --system --create-home --home-dir /srv/git --shell /bin/bash git
 install -d -m 0700 -o git -g git /srv/git/.ssh
 cat > /srv/git/.ssh/authorized_keys
 chown git: /srv/git/.ssh/authorized_keys
+"""
+
+# A package with a program that is set-uid and one that starts at boot, held back; and a bit that nobody's package set.
+MONITOR = (
+    """
+mkdir -p /root/fping/usr/bin /root/fping/usr/lib/systemd/system
+install -m 4755 /bin/true /root/fping/usr/bin/fping
+cat > /root/fping/usr/lib/systemd/system/fping.service <<END
+[Service]
+ExecStart=true
+[Install]
+WantedBy=multi-user.target
+END
+"""
+    + PACKAGE.format("fping", "")
+    + "rm -r /root/fping; systemctl enable fping.service; apt-mark hold fping; chmod u+s /usr/bin/find"
+)
+
+# A tunnel that wg-quick sets up at each boot: with a program of its own where the kernel of the tests lacks WireGuard,
+# as the peer's end does in a namespace. Between it and a private host, the machine passes packets on.
+TUNNEL = """
+set -e
+umask 077
+for end in wg0 peer0; do wg genkey > /run/$end.key; done
+cat > /etc/wireguard/wg0.conf <<END
+[Interface]
+Address = 10.66.0.1/24
+ListenPort = 51820
+PrivateKey = $(cat /run/wg0.key)
+[Peer]
+PublicKey = $(wg pubkey < /run/peer0.key)
+AllowedIPs = 10.66.0.2/32
+END
+echo 1 > /proc/sys/net/ipv4/ip_forward
+systemctl enable --now wg-quick@wg0
+away() { ip netns exec away "$@"; }
+away wireguard-go peer0 > /dev/null
+away wg set peer0 private-key /run/peer0.key
+away ip address add 10.66.0.2/24 dev peer0
+away ip link set peer0 up
+away ip route add 10.77.0.0/24 dev peer0
+ip -n inside route add 10.66.0.0/24 via 10.77.0.1
+"""
+# A peer that was told of anew asks at once.
+MEET = """
+set -e
+key=$(wg pubkey < /run/wg0.key)
+away() { ip netns exec away wg set peer0 peer "$key" "$@"; }
+away remove
+away endpoint 192.0.2.1:51820 allowed-ips 0.0.0.0/0
 """
 
 # A mail server's account, a second port of sshd, own rules at boot, packets for another card, published ports.
@@ -172,12 +229,28 @@ def draw_up(target: Target, folder: Path, user: str, key: str, *arguments: str) 
     )  # fmt: skip
 
 
-def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
-    """The draft passes preflight, and a run with it takes nothing away: old admins and ports stay.
+def declare_draft(target: Target, folder: Path) -> tuple[str, str]:
+    """Let the draft in ``folder`` be the host's inventory; return the arguments with which the operator runs it."""
+    target.inventory.path.rename(folder / "old")
+    (folder / "draft").rename(target.inventory.path)
+    (folder / "old/keys").rename(target.inventory.path / "keys")
+    return "-e", f"ansible_ssh_private_key_file={target.inventory.keys['oper']}"
 
-    What the draft has no place for, accounts of programs and their keys, is named by it or by the run.
+
+def asked(run: Run) -> list[str]:
+    """Return the entries of host.accept that a refused run asks for, or a check says that one would; each once."""
+    entries = r"(?m)^ +- ((?:account|egress|key|package|port) .+|forwarding|nftables\.conf)$"
+    return list(dict.fromkeys(re.findall(entries, run.text)))
+
+
+def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
+    """The draft passes preflight, and a run with it takes nothing away: admins, accounts of programs and ports stay.
+
+    Verify finds nothing that nobody declared. A key to an account of a program is asked about, and a set-uid program
+    that is no package's is named.
     """
     draft = tmp_path / "draft"
+    used.sh(f"set -e\n{MONITOR}")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return draw_up(used, tmp_path, "root", "oper", *arguments)
@@ -190,6 +263,7 @@ def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     witness.assert_untouched()
     assert f"git's ssh-ed25519 key {fingerprint(used, 'alice')} opens an account of a program" in done.stdout
+    assert "beyond Debian's own brings them so: /usr/bin/find. " in " ".join(done.stdout.split()), done.stdout
     again = run("-e", "verifier=margaret")
     assert again.returncode == 2
     assert "exists" in again.stdout
@@ -199,24 +273,75 @@ def test_import_describes_what_is_there(used: Target, tmp_path: Path) -> None:
         "oper": "admin",
         "walter": "admin",
     }
-    used.inventory.path.rename(tmp_path / "old")
-    draft.rename(used.inventory.path)
-    (tmp_path / "old/keys").rename(used.inventory.path / "keys")
-    git = f"key {fingerprint(used, 'alice')}"
-    key = f"ansible_ssh_private_key_file={used.inventory.keys['oper']}"
-    refused = used.play(SITE, "-e", key, expect=2)
-    assert [line.strip() for line in refused.text.splitlines() if line.startswith("    - ")] == [
-        "- account app",
-        f"- {git}",
-    ]
-    edit(used, "group_vars/all/policy.yml", keep_app)
+    assert yaml.safe_load((draft / "group_vars/all/policy.yml").read_text())["policy"] == {
+        "access": {"verifiers": ["margaret"], "keep_accounts": ["app"]},
+        "base": {
+            "packages": ["fping", "telnetd", "zabbix-agent"],
+            "units": ["fping.service", "provider-first-boot.service"],
+            "setuid": ["/usr/bin/fping"],
+        },
+        "updates": {"held": ["fping"]},
+    }
+    mine = declare_draft(used, tmp_path)
+    git, app = f"key {fingerprint(used, 'alice')}", used.sh(APP)
+    assert asked(used.play(SITE, "--check", *mine)) == [git]
+    assert asked(used.play(SITE, *mine, expect=2)) == [git]
     edit_host(used, accept=[git])
-    checked = used.play(SITE, "--check", "-e", key)
+    edit(used, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].update(purge=True))
+    checked = used.play(SITE, "--check", *mine)
     assert "because this run" not in checked.text
-    assert used.play(SITE, "-e", key).changed
+    assert "would purge" not in checked.text
+    assert used.play(SITE, *mine).changed
     assert used.ssh("walter", "sudo -n true", key="stranger") == 0
+    assert used.sh(APP) == app
     with socket.create_connection((used.host.address, PORT), timeout=5) as door:
         assert door.recv(1), "what listened before is closed"
+    _run, seen = verify(used, tmp_path / "report", *mine, expect=None)
+    failed = [detail for found in details(seen, HOST, "failed").values() for detail in found]
+    assert len(failed) == 1, failed
+    assert failed[0].count("\n- ") == 1
+    assert "- /usr/bin/find: take the bit off" in failed[0]
+
+
+@pytest.fixture
+def tunnelled(lab: Lab, release: str, tmp_path: Path) -> Iterator[Target]:
+    """A bare host that ends a tunnel, with a peer of it and a private host behind it, each in a namespace."""
+    host = lab.start(HOST, release, options=("--device", "/dev/net/tun:/dev/net/tun"))
+    install(host, "wireguard-tools", "wireguard-go")
+    attach(host, "wan0", "away", ["192.0.2.1/24"], ["192.0.2.2/24"])
+    attach(host, "lan0", "inside", ["10.77.0.1/24"], ["10.77.0.2/24"])
+    host.exec(["sh", "-c", TUNNEL + MEET])
+    for namespace in ("", "inside"):
+        serve(host, PORT, namespace=namespace)
+    yield Target(host, inventory.write(tmp_path / "inventory", [host]))
+    host.stop()
+
+
+@pytest.mark.both
+def test_a_tunnel_is_kept(tunnelled: Target, tmp_path: Path) -> None:
+    """A host that ends a WireGuard tunnel: a first run asks, and with the draft the tunnel carries what it did."""
+
+    def carries() -> bool:
+        found = ask(tunnelled.host, ["10.66.0.1", "10.77.0.2"], PORT, namespace="away")
+        return found == ["10.66.0.2"] * 2
+
+    assert eventually(carries)
+    witness = Witness(tunnelled)
+    assert asked(tunnelled.play(SITE, expect=2)) == ["forwarding", "port 51820/udp", f"port {PORT}/tcp"]
+    done = draw_up(tunnelled, tmp_path, "root", "oper", "-e", "verifier=margaret")
+    assert done.returncode == 0, done.stdout
+    witness.assert_untouched()
+    mine = declare_draft(tunnelled, tmp_path)
+    place = tunnelled.inventory.path
+    assert yaml.safe_load((place / f"host_vars/{HOST}.yml").read_text())["host"]["forwards"] == "wireguard"
+    base = yaml.safe_load((place / "group_vars/all/policy.yml").read_text())["policy"]["base"]
+    assert "wg-quick@wg0.service" not in base["units"], "what is declared allows it"
+    assert asked(tunnelled.play(SITE, "--check", *mine)) == []
+    assert tunnelled.play(SITE, *mine).changed
+    assert carries(), "what came through the tunnel before"
+    tunnelled.sh(f"systemctl restart wg-quick@wg0\n{MEET}")
+    assert eventually(carries), "through one that is set up anew"
+    assert tunnelled.play(SITE, *mine).changed == 0
 
 
 def test_import_by_an_admin_whose_sudo_asks(bare: Target, tmp_path: Path) -> None:

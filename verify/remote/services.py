@@ -40,8 +40,10 @@ def units(names: list[str]) -> dict[str, dict[str, str]]:
 
 
 def others(services: list[dict[str, Any]], declared: set[str]) -> list[str]:
-    """Instances of the services' templates that run or have failed and are not declared."""
-    return listed([f"{one['name']}-{role}@*.service" for one in services for role in one["parts"]], declared)
+    """Instances of the services' templates that run, wait or have failed and are not declared."""
+    parts = [f"{one['name']}-{role}@*.service" for one in services for role in one["parts"]]
+    timers = [f"{one['name']}-{name}@*.timer" for one in services for name in one["schedules"]]
+    return listed([*parts, *timers], declared)
 
 
 def listed(patterns: list[str], declared: set[str]) -> list[str]:
@@ -138,7 +140,8 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     unread = listed(
         [f"{name}*.{kind}" for names in templates for name in names for kind in ("service", "timer")], set()
     )
-    state = units([*parts, *runs, *timers, *unread])
+    undeclared = others(services, {*parts, *timers})
+    state = units([*parts, *runs, *timers, *unread, *undeclared])
     reached = []
     for service in services:
         paths = belongings(service, state)
@@ -165,7 +168,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     return {
         "uptime": time.monotonic(),
         "units": state,
-        "others": others(services, {*parts}),
+        "others": undeclared,
         "unread": unread,
         "exposures": exposures([*parts, *runs, *(name for name in unread if name.endswith(".service"))]),
         "killed_for_memory": killed_for_memory(),

@@ -104,6 +104,11 @@ def account(name: str, sudo: str = "none", shell: str = "/bin/bash") -> dict[str
     return {"name": name, "uid": 0 if name == "root" else 1000, "shell": shell, "password": False, "sudo": sudo}
 
 
+def extras(**changes: Any) -> dict[str, Any]:
+    """Return what a fresh host has beyond Debian's own: nothing."""
+    return {"packages": [], "held": [], "units": [], "setuid": [], "searched": True, **changes}
+
+
 def survey(**changes: Any) -> dict[str, Any]:
     """Return what a fresh host shows."""
     return {
@@ -119,7 +124,7 @@ def survey(**changes: Any) -> dict[str, Any]:
         "strangers": ["root", "sshd"],
         "forwarding": False,
         "nftables": False,
-        "packages": [],
+        "extras": extras(),
         **changes,
     }
 
@@ -199,7 +204,7 @@ def test_a_command_that_fails_is_not_taken_for_nothing(argv: list[str], said: st
     output(*argv)
 
 
-@pytest.mark.parametrize("command", ["/usr/sbin/sshd -T", "ss -Hltune", "apt-mark showmanual"])
+@pytest.mark.parametrize("command", ["/usr/sbin/sshd -T", "ss -Hltune"])
 def test_a_survey_needs_the_answer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -300,7 +305,11 @@ def test_the_cards_of_wireguard_are_told_by_their_kind(tmp_path: Path) -> None:
     for name, text in (("wg0", "DEVTYPE=wireguard\n"), ("vpn0", "DEVTYPE=wireguard\n"), ("wg-eth", "INTERFACE=x\n")):
         show_card(tmp_path, name)
         (tmp_path / name / "uevent").write_text(text)
-    assert wireguard_cards(str(tmp_path)) == ["vpn0", "wg0"]
+    (tmp_path / "run").mkdir()
+    for name in ("wg-eth", "gone"):
+        (tmp_path / "run" / f"{name}.sock").touch()
+    assert wireguard_cards(str(tmp_path), str(tmp_path / "none")) == ["vpn0", "wg0"]
+    assert wireguard_cards(str(tmp_path), str(tmp_path / "run")) == ["vpn0", "wg-eth", "wg0"], "a program's, up"
 
 
 def test_rules_are_somebody_s_where_the_file_is_not_the_package_s(tmp_path: Path) -> None:
@@ -561,8 +570,9 @@ def test_a_draft_has_no_mistake() -> None:
         ],
     )
     files, notes = drafted(found)
-    assert len(notes) == 1
+    assert len(notes) == 2
     assert "eve's ssh-rsa key" in notes[0]
+    assert "the account walter has sudo and a key, and is nobody's of the draft" in notes[1]
     assert files["host_vars/old.yml"]["host"]["networks"] == [
         {"name": "private1", "interface": "eth1", "address": ["10.0.0.9"]}
     ]
@@ -622,7 +632,10 @@ def test_a_draft_takes_no_name_that_is_taken() -> None:
     )
     files, notes = drafted(found)
     checked(files)
-    assert notes == []
+    assert [note.partition(", and")[0] for note in notes] == [
+        "old: the account J.Doe has a key",
+        "policy.yml keeps what is there beyond Debian's own (keep_accounts 1): strike what nobody needs",
+    ]
     people = files["group_vars/all/people.yml"]["people"]
     assert [person["name"] for person in people] == ["admin1", "admin3", "admin4", "ann", "walter", "admin5"]
     services = {service["name"]: service["listen"] for service in files["group_vars/all/services.yml"]["services"]}
@@ -740,4 +753,5 @@ def test_a_key_of_a_program_s_account_makes_nobody_a_person() -> None:
     files, notes = drafted(found)
     checked(files)
     assert [person["name"] for person in files["group_vars/all/people.yml"]["people"]] == ["ann"]
-    assert [note.split(" ssh-")[0] for note in notes] == ["old: git's", "old: app's", "old: git's"]
+    assert [note.split(" ssh-")[0] for note in notes[:-1]] == ["old: git's", "old: app's", "old: git's"]
+    assert files["group_vars/all/policy.yml"]["policy"]["access"]["keep_accounts"] == ["app"]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.loading import load
 from tests.unit.filters.support import FILTERS, ROOT, SCHEMA, TODAY, ed25519, good, wire
-from tests.unit.filters.test_adoption import PORT, SSHD, account, drafted, key, passed_on, survey
+from tests.unit.filters.test_adoption import PORT, SSHD, account, drafted, extras, key, passed_on, survey
 
-JUDGE = load(ROOT / "action_plugins/host_survey.py").judge
+SURVEYOR = load(ROOT / "action_plugins/host_survey.py")
 ONE_LINE = load(ROOT / "action_plugins/fresh_login.py").ActionModule.one_line
 RUN = "{{ lookup('pipe', 'id') }}"
 FORGED = "x\n    - forwarding\x1b[2J\r\u2028\udcff"
@@ -25,8 +25,8 @@ FORGED = "x\n    - forwarding\x1b[2J\r\u2028\udcff"
 
 def judged(found: Any) -> dict[str, Any]:
     """Return a survey as the roles see it."""
-    result: dict[str, Any] = JUDGE(found, ONE_LINE)
-    return result
+    result: dict[str, Any] = SURVEYOR.judge(found, ONE_LINE)
+    return {**result, "extras": SURVEYOR.judge_extras(found["extras"], ONE_LINE)}
 
 
 def full() -> dict[str, Any]:
@@ -47,7 +47,12 @@ def full() -> dict[str, Any]:
         ],
         ssh_ports=[22, 2222],
         tunnels=["wg0"],
-        packages=["g++", "libc6:i386"],
+        extras=extras(
+            packages=["g++", "libc6:i386"],
+            held=["nginx"],
+            units=["node.service", r"srv-a\x2db.mount", "x@1:y_z.timer"],
+            setuid=[{"path": "/usr/bin/fping", "package": "fping"}, {"path": "/tmp/x y", "package": ""}],
+        ),
     )
 
 
@@ -108,7 +113,13 @@ def test_an_ordinary_survey_is_taken_as_it_is() -> None:
         (("strangers",), ["x"] * 20_001),
         (("docker",), RUN),
         (("tunnels",), ["wg 0"]),
-        (("packages", 0), RUN),
+        (("extras", "packages", 0), RUN),
+        (("extras", "held", 0), "g"),
+        (("extras", "units", 0), RUN),
+        (("extras", "units", 1), "a b.service"),
+        (("extras", "setuid", 0, "package"), RUN),
+        (("extras", "setuid", 0), "/usr/bin/fping"),
+        (("extras", "searched"), "yes"),
     ],
 )  # fmt: skip
 def test_a_survey_that_is_none_is_refused_by_its_field(path: tuple[Any, ...], value: Any) -> None:
@@ -119,8 +130,9 @@ def test_a_survey_that_is_none_is_refused_by_its_field(path: tuple[Any, ...], va
 
 @pytest.mark.parametrize("found", [None, [], "x", {}, {name: full()[name] for name in full() if name != "docker"}])
 def test_what_lacks_a_field_is_refused(found: Any) -> None:
-    with pytest.raises(ValueError, match=r"is missing|keys with values"):
-        judged(found)
+    for judge in (SURVEYOR.judge, SURVEYOR.judge_extras):
+        with pytest.raises(ValueError, match=r"is missing|keys with values"):
+            judge(found, ONE_LINE)
 
 
 def test_words_that_anybody_chooses_refuse_nothing() -> None:
@@ -136,6 +148,7 @@ def test_words_that_anybody_chooses_refuse_nothing() -> None:
     assert seen["accounts"][1]["name"] == "???lookup??pipe????id?????"
 
 
+REASONS = {f"# {why}" for why in FILTERS["draft_inventory"].__globals__["KEPT"].values()}
 HOSTILE = st.one_of(
     st.sampled_from([RUN, FORGED, f"fe80::1%{RUN}", f"x {RUN}", "{% raw %}", "{#", "all", "%", "::1", "0"]),
     st.integers(-1, 70000), st.text(max_size=6), st.none(), st.booleans(),
@@ -159,6 +172,7 @@ def test_no_word_of_a_host_becomes_a_template_or_a_line(data: st.DataObject) -> 
         assert not re.search(r"\{[{%#]", text)
         assert yaml.safe_load(text)
         assert [line for line in text.splitlines() if line.startswith("#")] == [text.splitlines()[1]]
+        assert {line.strip() for line in text.splitlines()[2:] if line.lstrip().startswith("#")} <= REASONS
     assert all(note.isprintable() for note in made["notes"])
     cat = FILTERS["catalogue"](good(), SCHEMA)
     for entry in FILTERS["adoption_refusals"](cat, "web1", seen, [], ["x\n- y", RUN], contact_port=22):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ UP = {"ActiveState": "active", "UnitFileState": "enabled", "Result": "success", 
 FAILED = {**UP, "ActiveState": "failed", "Result": "exit-code"}
 WEB, TIMER, SWEEP = "blog-web@0f1e2d.service", "blog-sweep@0f1e2d.timer", "blog-sweep@0f1e2d.service"
 GOOD = {WEB: UP, TIMER: UP, SWEEP: {**UP, "ActiveState": "inactive"}}
+OLD_TIMER = "blog-sweep@1.timer"
 PARTS, LOOP, SCHEDULES = (
     test_services.test_parts_run,
     test_services.test_no_loop_and_no_kill,
@@ -30,17 +32,23 @@ BOUNDS, EXPOSURE = test_service_sandbox.test_bounds, test_service_sandbox.test_e
 ALL = (PARTS, LOOP, SCHEDULES, BOUNDS, EXPOSURE)
 
 
-def target(monkeypatch: pytest.MonkeyPatch, units: dict[str, dict[str, str]], exposure: str = "1.0") -> Target:
-    """A host that has these units, and a service whose release was not read."""
-    service = {"name": "blog", "hosts": ["web1"], "release": {"path": "dist"}, "run": {"web": {}}}
-    blog = {**service, "schedule": [{"name": "sweep"}]}
-    data = {"people": [], "policy": {}, "hosts": {"web1": {}}, "services": [blog], "releases": {}}
+def target(
+    monkeypatch: pytest.MonkeyPatch,
+    units: dict[str, dict[str, str]],
+    exposure: str = "1.0",
+    release: str = "",
+    **service: Any,
+) -> Target:
+    """A host that has these units, and a service whose release was not read, or is this one."""
+    parts: dict[str, Any] = {"run": {"web": {}}, "schedule": [{"name": "sweep"}]}
+    blog = {"name": "blog", "hosts": ["web1"], "release": {"path": "dist"}, **parts, **service}
+    releases = {"blog": {"id": release}} if release else {}
+    data = {"people": [], "policy": {}, "hosts": {"web1": {}}, "services": [blog], "releases": releases}
     expected = Expected(Catalogue(data, "", ""), "web1")
 
     def run(argv: list[str], _seconds: float = 30) -> str:
         if argv[:2] == ["systemctl", "list-units"]:
-            kinds = tuple(pattern.partition("*")[0] for pattern in argv[5:])
-            return "\n".join(f"{unit} loaded" for unit in units if unit.startswith(kinds))
+            return "\n".join(f"{unit} loaded" for unit in units if any(fnmatchcase(unit, kind) for kind in argv[5:]))
         if argv[:2] == ["systemctl", "show"]:
             asked = argv[argv.index("--") + 1 :]
             return "\n\n".join(
@@ -85,6 +93,7 @@ def test_what_runs_is_judged_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (SCHEDULES, {TIMER: UP, SWEEP: FAILED}, "1.0", f"the last run of {SWEEP} failed"),
         (SCHEDULES, {WEB: UP}, "1.0", "blog-sweep has no timer"),
+        (SCHEDULES, {**GOOD, OLD_TIMER: UP}, "1.0", f"{TIMER} and {OLD_TIMER} wait, and only one of them"),
         (BOUNDS, {WEB: {**UP, "MemoryMax": "infinity"}}, "1.0", f"{WEB}: no bound on memory"),
         (EXPOSURE, GOOD, "9.2", f"{WEB}: 9.2"),
     ],
@@ -110,8 +119,30 @@ def test_its_account_and_places_are_judged(monkeypatch: pytest.MonkeyPatch) -> N
         judge(test_service_isolation.test_places_have_their_modes, found)
 
 
-def test_that_a_release_is_declared_is_not_denied(monkeypatch: pytest.MonkeyPatch) -> None:
-    checks: list[Any] = [BOUNDS, EXPOSURE]
-    for check in checks:
-        with pytest.raises(NotApplicable, match="cannot read the releases of blog, and no unit of them is there"):
-            check(target(monkeypatch, {}))
+@pytest.mark.parametrize(("check", "kinds"), [(BOUNDS, "part that runs all the time"), (EXPOSURE, "part .* schedule")])
+def test_that_a_release_is_declared_is_not_denied(
+    monkeypatch: pytest.MonkeyPatch, check: Callable[[Target], None], kinds: str
+) -> None:
+    with pytest.raises(NotApplicable, match=f"cannot read the releases of blog, and no {kinds} of them is there"):
+        check(target(monkeypatch, {}))
+
+
+@pytest.mark.parametrize("release", ["", "0f1e2d"])
+@pytest.mark.parametrize("check", [PARTS, BOUNDS])
+def test_a_service_of_schedules_alone_has_no_part(
+    monkeypatch: pytest.MonkeyPatch, check: Callable[[Target], None], release: str
+) -> None:
+    """Its release is declared, and its timer is there, so neither is denied."""
+    with pytest.raises(NotApplicable, match=r"^no service with a part that runs all the time is declared here$"):
+        check(target(monkeypatch, {TIMER: UP, SWEEP: UP}, release=release, run={}))
+
+
+def test_a_timer_of_another_release_is_found_where_the_declared_one_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was stopped, and is still told of as its command has not ended, is none."""
+    stopped = {**UP, "ActiveState": "inactive"}
+    for check in (PARTS, SCHEDULES):
+        judge(check, target(monkeypatch, {**GOOD, OLD_TIMER: stopped}, release="0f1e2d"))
+    found = target(monkeypatch, {**GOOD, OLD_TIMER: UP}, release="0f1e2d")
+    judge(PARTS, found)
+    with pytest.raises(pytest.fail.Exception, match=f"- {OLD_TIMER} waits, but is not declared$"):
+        judge(SCHEDULES, found)
