@@ -15,7 +15,7 @@ import pytest
 import yaml
 from passlib.hash import sha512_crypt
 
-from lab import bench, bootstrap, check, hosts, images, inventory, play
+from lab import bench, bootstrap, check, hosts, images, inventory, plan, play
 from lab.engine import Engine, choose
 from lab.hosts import Lab
 from lab.progress import LabError
@@ -93,6 +93,15 @@ def test_no_sources_is_no_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_release_is_refused() -> None:
     with pytest.raises(LabError, match="bookworm and trixie"):
         images.bare("buster", fake("docker"))
+
+
+def test_hosts_of_a_plan_swap_their_releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [{"name": "a", "release": "bookworm"}, {"name": "b", "release": "trixie"}, {"name": "c"}]
+    monkeypatch.delenv(images.SWAP, raising=False)
+    assert [plan.release_of(entry) for entry in entries] == ["bookworm", "trixie", "trixie"]
+    monkeypatch.setenv(images.SWAP, "1")
+    assert [plan.release_of(entry) for entry in entries] == ["trixie", "bookworm", "bookworm"]
+    assert plan.release_of({"name": "d", "release": "buster"}) == "buster", "which is refused by its name"
 
 
 def test_the_recipe_differs_by_release() -> None:
