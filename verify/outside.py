@@ -285,6 +285,8 @@ def tool() -> str:
 
 
 QUANTUM: Final = "does not provide protection against post-quantum attacks"
+RATE: Final = "insufficient connection throttling"
+"""What its rate test says, of a host that has a key exchange with Diffie-Hellman; it tries no other."""
 
 
 def objections(audit: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -314,6 +316,7 @@ def objections(audit: dict[str, Any]) -> tuple[list[str], list[str]]:
                     remarks.append(f"{name} {text}; ssh-audit's policy for this release asks for it all the same")
                 else:
                     found.append(f"{name}: {level}: {text}")
+    found += [note for note in data.get("additional_notes") or [] if RATE in note]
     return found + [f"known flaw: {one.get('name') or one}" for one in data.get("cves") or []], remarks
 
 
