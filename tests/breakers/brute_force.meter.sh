@@ -3,7 +3,6 @@
 # breaks the_firewall_counts: no knock was dropped
 # keeps knocking_is_throttled on trixie
 # keeps sshd_counts on trixie
-# keeps key_exchange_is_not_for_free on trixie
 # round alone: what the host holds against the address that knocks would be felt by every other
 set -eu
 nft insert rule inet holdfast input tcp dport 22 accept

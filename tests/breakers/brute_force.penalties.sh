@@ -3,7 +3,6 @@
 # breaks sshd_counts on trixie: sshd turned no knock away
 # keeps the_firewall_counts
 # keeps knocking_is_throttled
-# keeps key_exchange_is_not_for_free
 # round alone: what the host holds against the address that knocks would be felt by every other
 set -eu
 if sshd -T | grep -q '^persourcepenalties'; then
