@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import full_result
-from lab.images import RELEASES
+from lab.images import RELEASES, SWAP
 from lab.progress import LabError
 
 CODE = (
@@ -61,6 +61,8 @@ APART = {
     "test_fileset.py": "whole host",
     "test_adopt.py": "whole host",
 }
+# A scenario whose hosts do the same on each release: nothing is new when they swap.
+ALIKE = "default"
 # All of it takes too long for each commit.
 LONG = "faults"
 COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
@@ -120,6 +122,13 @@ def pytest_stage(name: str, *arguments: str, lane: str = "", always: bool = Fals
     return Stage(name, argv, pytest=True, at_once=True, lane=lane, always=always)
 
 
+def scenario(name: str, *environment: str) -> Stage:
+    """Return a stage that runs a scenario of molecule, which has one lab and one folder however it is run."""
+    argv = [*(["env", *environment] if environment else []), "molecule", "test", "-s", name]
+    known = f"molecule {name}"
+    return Stage(f"{known} swapped" if environment else known, argv, at_once=True, lane=known)
+
+
 def host_parts(folder: Path) -> dict[str, list[str]]:
     """Return the test files of the folder in parts that take about as long as each other."""
     parts: dict[str, list[str]] = {"hosts": [], **{part: [] for part in dict.fromkeys(APART.values())}}
@@ -163,8 +172,9 @@ def stages(what: str) -> list[Stage]:
         for release in RELEASES
     ]
     scenarios = sorted(path.parent.name for path in Path("molecule").glob("*/molecule.yml"))
-    molecule = [Stage(f"molecule {name}", ["molecule", "test", "-s", name], at_once=True) for name in scenarios]
-    return [*lint, *(vm if full else []), *hosts, *molecule, *unit]
+    molecule = [scenario(name) for name in scenarios]
+    swapped = [scenario(name, f"{SWAP}=1") for name in scenarios if full and name != ALIKE]
+    return [*lint, *(vm if full else []), *hosts, *molecule, *swapped, *unit]
 
 
 def carry_out(stage: Stage) -> Result:

@@ -11,6 +11,8 @@ from lab.engine import Engine, detect
 from lab.progress import LabError, progress
 
 RELEASES = ("bookworm", "trixie")
+# Where this is set, each host of a plan gets the other one: what one host does alone is tried on both.
+SWAP = "HOLDFAST_SWAP_RELEASES"
 
 
 def recipe_hash(release: str) -> str:

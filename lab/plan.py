@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from lab import inventory
 from lab.hosts import Lab, LabHost, make_key
+from lab.images import RELEASES, SWAP
 from lab.progress import LabError
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def start(lab: Lab, plan: Mapping[str, Any], folder: Path) -> inventory.Inventor
         if not host:
             # What is pinned is another one's, of a run that was killed.
             (folder / "known_hosts" / entry["name"]).unlink(missing_ok=True)
-            host = lab.start(entry["name"], entry.get("release", "trixie"), networks=entry.get("private", ()))
+            host = lab.start(entry["name"], release_of(entry), networks=entry.get("private", ()))
         running.append(host)
     groups: dict[str, list[str]] = {}
     for entry in entries:
@@ -100,6 +102,14 @@ def start(lab: Lab, plan: Mapping[str, Any], folder: Path) -> inventory.Inventor
             "verify_keys": str(written.path / "keys"),
         },
     )
+
+
+def release_of(entry: Mapping[str, Any]) -> str:
+    """Return the release that a host of a plan gets."""
+    said = str(entry.get("release", "trixie"))
+    if said not in RELEASES or not os.environ.get(SWAP):
+        return said
+    return RELEASES[1 - RELEASES.index(said)]
 
 
 def listeners(

@@ -192,7 +192,7 @@ def modules_page(modules: list[Path]) -> str:
 def promises_page(files: list[Path]) -> str:
     """Return the list of promises: each file's first line, what its checks say, and its breaker."""
     page = ["# What is promised, and how it is checked\n", NOTE.format(source="the docstrings of verify/test_*.py")]
-    page.append("Each promise is one file in `verify/`; its breaker in `tests/breakers/` proves that it can fail.\n")
+    page.append("Each promise is one file in `verify/`; scripts in `tests/breakers/` prove that its checks can fail.\n")
     for path in files:
         tree = ast.parse(path.read_text())
         page += [f"## {(ast.get_docstring(tree) or '').splitlines()[0].rstrip('.')}\n"]
@@ -203,7 +203,10 @@ def promises_page(files: list[Path]) -> str:
             if ast.unparse(node.targets[0]) == "STAGE"
         ]
         where = WHERE[stages[0] if stages else "inside"]
-        page.append(f"{where} Check `verify/{path.name}`, breaker `tests/breakers/{path.stem[5:]}.sh`.\n")
+        name = path.stem.removeprefix("test_")
+        found = sorted(one.name for one in (ROOT / "tests/breakers").glob("*.sh") if one.name.split(".")[0] == name)
+        breakers = ", ".join(f"`tests/breakers/{one}`" for one in found)
+        page.append(f"{where} Check `verify/{path.name}`, broken by {breakers}.\n")
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 page.append(f"- {(ast.get_docstring(node) or node.name).splitlines()[0]}")

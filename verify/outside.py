@@ -252,15 +252,15 @@ class Outside:
         pace.before(NO_LOGIN)
         return answer
 
-    def flood(self, count: int) -> dict[str, Any]:
-        """Knock `count` times at the SSH port: {heard, silent, took}.
+    def flood(self, count: int, wanted: list[str]) -> dict[str, Any]:
+        """Knock up to `count` times at the SSH port, until each of these ways not to be heard was met.
 
-        In the last family, so that a scan of the first one, which the host may still resent, does not matter.
+        Returns what verify/remote/flood.py does. In the last family, so that a scan of the first one, which the host
+        may still resent, does not matter.
         """
         family = self.families()[-1]
-        answer: dict[str, Any] = from_outside(
-            self.prefix, "flood", {"address": self.addresses[family], "port": self.expected.port, "count": count}
-        )
+        where = {"address": self.addresses[family], "port": self.expected.port}
+        answer: dict[str, Any] = from_outside(self.prefix, "flood", {**where, "count": count, "wanted": wanted})
         return answer
 
 
@@ -285,6 +285,8 @@ def tool() -> str:
 
 
 QUANTUM: Final = "does not provide protection against post-quantum attacks"
+RATE: Final = "insufficient connection throttling"
+"""What its rate test says, of a host that has a key exchange with Diffie-Hellman; it tries no other."""
 
 
 def objections(audit: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -314,6 +316,7 @@ def objections(audit: dict[str, Any]) -> tuple[list[str], list[str]]:
                     remarks.append(f"{name} {text}; ssh-audit's policy for this release asks for it all the same")
                 else:
                     found.append(f"{name}: {level}: {text}")
+    found += [note for note in data.get("additional_notes") or [] if RATE in note]
     return found + [f"known flaw: {one.get('name') or one}" for one in data.get("cves") or []], remarks
 
 

@@ -1,5 +1,9 @@
 #!/bin/sh
 # Nothing counts connections any more.
+# breaks knocking_is_throttled: were heard
+# breaks the_firewall_counts: no knock was dropped
+# breaks sshd_counts on trixie: sshd turned no knock away
+# round alone: what the host holds against the address that knocks would be felt by every other
 set -eu
 nft insert rule inet holdfast input tcp dport 22 accept
 # Taken out rather than overridden: of these the last line counts, not the first.

@@ -1,5 +1,7 @@
 #!/bin/sh
 # A package that nobody declared, and a unit that starts by itself.
+# breaks packages_are_declared: foreign: purge it
+# breaks units_are_declared: foreign.service
 set -eu
 mkdir -p /tmp/foreign/DEBIAN
 printf 'Package: foreign\nVersion: 1\nArchitecture: all\nMaintainer: nobody <root@localhost>\nDescription: nothing\n' \

@@ -1,5 +1,11 @@
 #!/bin/sh
-# A service account may run one program as root without a password.
+# A service account may run one program as root without a password, and an admin everything.
+# breaks rights_are_declared: www-data may run
+# breaks admins_have_theirs: alice becomes root without a password
+# breaks rules_name_only_known_people: a rule is for www-data
 set -eu
-echo 'www-data ALL=(root) NOPASSWD: /usr/bin/less' > /etc/sudoers.d/zz-foreign
+{
+	echo 'www-data ALL=(root) NOPASSWD: /usr/bin/less'
+	echo 'alice ALL=(ALL:ALL) NOPASSWD: ALL'
+} > /etc/sudoers.d/zz-foreign
 chmod 0440 /etc/sudoers.d/zz-foreign

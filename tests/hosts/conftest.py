@@ -17,6 +17,8 @@ import yaml
 from lab import inventory
 from lab.hosts import Lab, LabHost
 
+from .searching import search
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -87,10 +89,12 @@ class Target:
         )  # fmt: skip
 
     def play(self, playbook: str | Path, *arguments: str, expect: int | None = 0, seconds: float = 300) -> Run:
-        """Run a playbook to its end."""
+        """Run a playbook to its end; whatever it says, it says no secret."""
         began = time.monotonic()
         process = self.start(playbook, *arguments)
         text, _ = process.communicate(timeout=seconds * self.patience)
+        said = search(f"output of {playbook}", text.encode(), self.inventory.secrets)
+        assert not said, ", ".join(said)
         run = Run(process.returncode, text, time.monotonic() - began)
         if expect is not None:
             assert run.code == expect, f"{playbook} ended with {run.code}, not {expect}: {run.reason}\n{text[-6000:]}"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .conftest import ROOT
+from .searching import KEPT, Sampler, search
 from .starts import SITE, edit, own
-from .test_secrets import KEPT, Sampler, run_as_root_on, search
+from .test_secrets import run_as_root_on
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,103 +3,26 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import subprocess
-import threading
+import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .starts import SITE
+from lab import inventory
+
+from .conftest import HOST, POLICY, Target
+from .searching import KEPT, Sampler, on_controller, search
+from .starts import SITE, edit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .conftest import Target
-
-# Both halves run this: command lines and environments of all processes, a line each.
-PROCESSES = r"""
-import glob
-for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ'):
-    try:
-        print(open(path, 'rb').read().replace(b'\0', b' ').decode('utf-8', 'replace'))
-    except OSError:
-        pass
-"""
-SAMPLER = f"import time\nwhile True:\n    exec({PROCESSES!r})\n    time.sleep(0.1)\n"
-# Whatever lies on the host and is not where secrets belong, whoever may read it; and what everybody may read.
-KEPT = r"""
-cd /
-journalctl --no-pager -o export -a 2>/dev/null
-find var/log tmp var/tmp root/.ansible home var/lib/holdfast var/spool etc run usr/local -xdev -type f \
-    ! -path 'etc/shadow*' ! -path 'etc/holdfast/secrets/*' \
-    ! -path 'var/lib/holdfast/guard/*/shadow*' -size -4096k -exec cat {} + 2>/dev/null
-find . -xdev -perm -o+r -type f -newer etc/machine-id -size -4096k ! -path './proc/*' ! -path './sys/*' \
-    ! -path './usr/*' -exec cat {} + 2>/dev/null
-true
-"""
-
-
-def shapes(secret: str) -> dict[str, bytes]:
-    """The forms in which a secret may be found: plain, and base64 at each of the three alignments."""
-    found = {"plain": secret.encode()}
-    for shift in range(3):
-        # Only the characters that do not depend on the neighbours.
-        text = base64.b64encode(b"\0" * shift + secret.encode()).rstrip(b"=")
-        found[f"base64+{shift}"] = text[(0, 2, 3)[shift] : -1]
-    return found
-
-
-def search(where: str, data: bytes, secrets: dict[str, str]) -> list[str]:
-    """Say which secrets are in ``data``."""
-    return [
-        f"{where}: {name} ({shape})"
-        for name, secret in secrets.items()
-        for shape, wanted in shapes(secret).items()
-        if wanted in data
-    ]
-
-
-class Sampler:
-    """Looks at all processes of a machine ten times a second."""
-
-    def __init__(self, prefix: list[str]) -> None:
-        """Start; ``prefix`` leads to the machine."""
-        self.process = subprocess.Popen(
-            [*prefix, "python3", "-c", SAMPLER], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-        )
-        self.data = b""
-        self.reader = threading.Thread(target=self._read)
-        self.reader.start()
-
-    def _read(self) -> None:
-        """Keep what is new: the same lines come again and again."""
-        assert self.process.stdout
-        seen = set()
-        for line in self.process.stdout:
-            if line not in seen:
-                seen.add(line)
-        self.data = b"".join(seen)
-
-    def stop(self) -> bytes:
-        """End it; return all that was seen."""
-        self.process.kill()
-        self.process.wait()
-        self.reader.join()
-        return self.data
-
-
-def on_controller(target: Target) -> Iterator[tuple[str, bytes]]:
-    """What a run leaves on the controller, besides the inventory that the user wrote."""
-    folders = [Path.home() / ".ansible", target.inventory.path / ".holdfast", target.inventory.path / "known_hosts"]
-    for path in (Path(where) / name for folder in folders for where, _, names in os.walk(folder) for name in names):
-        # Another run on this controller may take its own files away meanwhile.
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_file() and "collections" not in path.parts and path.stat().st_size < 4 << 20:
-                yield str(path), path.read_bytes()
+BACKUP, PATCH, RUN = (f"playbooks/{name}.yml" for name in ("backup", "patch", "run"))
 
 
 def run_as_root_on(target: Target, script: str) -> bytes:
@@ -110,26 +33,32 @@ def run_as_root_on(target: Target, script: str) -> bytes:
     ).stdout  # fmt: skip
 
 
-def look(target: Target, *arguments: str) -> list[str]:
-    """Run the playbook as loudly as it gets; return every secret that was seen, and where."""
+def left_here(target: Target, since: float) -> list[str]:
+    """Every secret that lies on the controller where runs leave things, and where."""
+    secrets = target.inventory.secrets
+    return [line for path, data in on_controller(target.inventory.path, since) for line in search(path, data, secrets)]
+
+
+def look(target: Target, playbook: str, *arguments: str) -> list[str]:
+    """Run a playbook as loudly as it gets, whose output is searched there; return all secrets seen elsewhere."""
     secrets = dict(target.inventory.secrets)
+    since = time.time()
     here = Sampler([])
     there = Sampler([*target.container.engine.command, "exec", target.container.container])
-    run = target.play(SITE, "-vvv", "--diff", *arguments)
-    found = search("processes of the controller", here.stop(), secrets)
-    found += search("processes of the host", there.stop(), secrets)
-    found += search("output", run.text.encode(), secrets)
-    found += search("kept on the host", run_as_root_on(target, KEPT), secrets)
-    for path, data in on_controller(target):
-        found += search(path, data, secrets)
-    return found
+    try:
+        target.play(playbook, "-vvv", "--diff", *arguments)
+    finally:
+        seen = {"processes of the controller": here.stop(), "processes of the host": there.stop()}
+    found = [line for where, data in seen.items() for line in search(where, data, secrets)]
+    return found + search("kept on the host", run_as_root_on(target, KEPT), secrets) + left_here(target, since)
 
 
 def test_no_secret_is_seen(bare: Target, tmp_path: Path) -> None:
-    """A first run, one that changes nothing, and one of an admin whose sudo asks for a password."""
+    """A first run, one that changes nothing, one of an admin whose sudo asks for a password, and what else there is."""
+    edit(bare, "group_vars/all/policy.yml", lambda data: data.update(policy=POLICY))  # its backups have a password, too
     bare.environment.update(ANSIBLE_CACHE_PLUGIN="jsonfile", ANSIBLE_CACHE_PLUGIN_CONNECTION=str(tmp_path / "facts"))
-    assert look(bare) == []
-    assert look(bare) == []
+    assert look(bare, SITE) == []
+    assert look(bare, SITE) == []
     given = tmp_path / "given.json"
     given.write_text(
         json.dumps(
@@ -141,11 +70,20 @@ def test_no_secret_is_seen(bare: Target, tmp_path: Path) -> None:
         ),
         encoding="utf-8",
     )
-    assert look(bare, "-e", f"@{given}") == []
+    assert look(bare, SITE, "-e", f"@{given}") == []
+    assert look(bare, BACKUP, "-e", f"@{given}") == []
+    assert (
+        look(bare, RUN, "-e", json.dumps({"service": "notes", "command": "test -s $CREDENTIALS_DIRECTORY/token"})) == []
+    )
+    assert look(bare, PATCH, "--check", "-e", f"@{given}") == []
     for path in (tmp_path / "facts").rglob("*"):
         assert path.is_dir() or search(str(path), path.read_bytes(), bare.inventory.secrets) == []
-    # The hash did arrive where it belongs: there was something to be seen.
-    assert bare.inventory.secrets["rescue_hash"] in bare.sh("cat /etc/shadow")
+    # Each did arrive where it belongs: there was something to be seen.
+    places = "cat /etc/shadow /etc/holdfast/secrets/notes/token /etc/holdfast/secrets/holdfast-backup/password"
+    arrived = bare.sh(places)
+    missing = [name for name in ("rescue_hash", "alice_hash", "notes_token", "backup_password")
+               if bare.inventory.secrets[name] not in arrived]  # fmt: skip
+    assert missing == []
 
 
 PLANTS = {
@@ -169,3 +107,65 @@ def test_the_search_finds_what_was_planted(target: Target, plant: str) -> None:
         seen = sampler.stop()
     found = search("there", run_as_root_on(target, KEPT) + seen, secrets)
     assert any("alice_password" in line for line in found), found
+
+
+class Nobody:
+    """A host that is not there: what is planted on the controller needs none."""
+
+    name, address = HOST, "192.0.2.77"
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Target:
+    """An inventory whose host nobody has started."""
+    return Target(Nobody(), inventory.write(tmp_path / "inventory", [Nobody()]))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def planted(alone: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """A secret in a file of each place of the controller that is searched."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # the user's own is not ours to put something in
+    path = alone.inventory.path
+    handle, name = tempfile.mkstemp(prefix="careless-")
+    os.close(handle)
+    files = [
+        Path.home() / ".ansible/tmp/careless",
+        path / ".holdfast/careless",
+        path / "known_hosts" / HOST,
+        Path(name),
+    ]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"-- " + base64.b64encode(b"it is " + alone.inventory.secrets["backup_password"].encode()))
+    yield files
+    Path(name).unlink()
+
+
+def test_the_search_finds_what_lies_on_the_controller(alone: Target, planted: list[Path]) -> None:
+    """In each place of it, but not what lay about before the run, and not in the user's inventory."""
+    found = left_here(alone, time.time() - 60)
+    assert {line.partition(": backup_password")[0] for line in found} == {str(file) for file in planted}
+    assert str(planted[-1]) not in str(left_here(alone, time.time() + 60))
+
+
+def test_the_search_finds_what_processes_of_the_controller_show(alone: Target) -> None:
+    """In an environment, and on a command line."""
+    secrets = alone.inventory.secrets
+    shown = subprocess.Popen(
+        ["sh", "-c", "sleep 60", secrets["notes_token"]], env={**os.environ, "PASSWORD": secrets["alice_password"]}
+    )
+    sampler = Sampler([])
+    try:
+        time.sleep(1)
+    finally:
+        seen = sampler.stop()
+        shown.kill()
+        shown.wait()
+    assert {line.split()[1] for line in search("here:", seen, secrets)} == {"notes_token", "alice_password"}
+
+
+def test_the_search_finds_what_a_run_says(alone: Target) -> None:
+    """A secret in a playbook's output is a failure of every test that runs it."""
+    with pytest.raises(AssertionError, match="rescue_password") as caught:
+        alone.play("tests/hosts/playbooks/careless.yml", "-e", f"@{alone.inventory.path}/secrets.json")
+    assert alone.inventory.secrets["rescue_password"] not in str(caught.value)

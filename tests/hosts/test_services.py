@@ -17,6 +17,7 @@ import yaml
 
 from lab.inventory import SAMPLE
 
+from .bounds import FORKS, SPINS, within
 from .conftest import HOST, Run, Target
 from .reports import details, verify
 from .starts import SITE, edit, own
@@ -55,6 +56,8 @@ def declare(target: Target, *services: dict[str, Any]) -> None:
 
 
 TOKEN = {"token": "bitter-almond"}
+# What the one service may have, so little that a test may ask for more.
+TASKS, PERCENT = 40, 10
 # What some reader of quotes on its way would take for its own.
 ODD = r""" a "b" 'c' \\ \n $HOME ${HOME} `id` 100% %i %% # d; e=f""" + "\t\\"
 
@@ -132,9 +135,9 @@ def one_off(target: Target, service: str, command: str, *, expect: int = 0) -> s
 
 @pytest.mark.both
 def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
-    """Neither as its user nor in its sandbox does one reach what is another's; each reaches its own."""
+    """Neither as its user nor in its sandbox does one reach what is another's, nor take what it needs to run."""
     mine = own(target, tmp_path)
-    notes = declared(mine, "notes")
+    notes = {**declared(mine, "notes"), "tasks": TASKS, "cpu": PERCENT}
     declare(mine, {**notes, "env": {"COLOUR": "vermilion"}}, shop(tmp_path / "shop", env={"GREETING": ODD}))
     mine.environment["HOLDFAST_CALLS_FILE"] = str(tmp_path / "calls")
     mine.environment["ANSIBLE_CALLBACKS_ENABLED"] = "remote_calls"
@@ -202,6 +205,8 @@ def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
     assert "shop: oper runs: echo so far; exit 7" in record
     assert "the command of oper ended with 7" in record
 
+    assert_bounded(mine, web)
+
     # What has another environment is started again, and nothing else.
     began = since(mine, web)
     declare(mine, {**notes, "env": {"COLOUR": "vermilion"}}, shop(tmp_path / "shop", env={"GREETING": "good day"}))
@@ -209,6 +214,22 @@ def test_two_services_are_apart(target: Target, tmp_path: Path) -> None:
     shop_pid = mine.sh(f"systemctl show -P MainPID {instance(mine, 'shop-web')}").strip()
     assert mine.sh(f"grep -z ^GREETING= /proc/{shop_pid}/environ").rstrip("\0") == "GREETING=good day"
     assert since(mine, web) == began
+
+
+def assert_bounded(target: Target, unit: str) -> None:
+    """By the kernel's word a service gets the processes and the time that are declared, and others go on meanwhile."""
+    with within(target, unit, FORKS) as forks:
+        assert forks["refused"], f"nothing stopped it: {forks}"
+        assert 0 < forks["children"] < TASKS, forks
+        assert forks["refusals"] > 0, f"the kernel counted none: {forks}"
+        assert ask(target) in instance(target, "shop-web")
+        assert target.ssh("oper") == 0
+    with within(target, unit, SPINS) as spins:
+        pass
+    assert spins["throttled"] > 0, spins
+    # What a period gives may be used at once.
+    assert spins["used"] <= spins["took"] * PERCENT / 100 + 0.2, spins
+    assert target.sh(f"systemctl show -P NRestarts {unit}").strip() == "0"
 
 
 def not_up(run: Run, name: str) -> str:

@@ -14,10 +14,11 @@ from lab import inventory
 
 from .conftest import HOST, Hardened, Target
 from .reports import VERIFY, details, verify
+from .searching import KEPT, Sampler, on_controller, search
 from .starts import SITE, Witness, own, same_people
 from .terminal import Terminal
 from .test_first_run import write_vars
-from .test_secrets import KEPT, Sampler, on_controller, run_as_root_on, search
+from .test_secrets import run_as_root_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +134,7 @@ def test_asked_for_the_sudo_password(target: Target, tmp_path: Path) -> None:
     """-K serves for every host, and the password is seen nowhere."""
     mine = own(target, tmp_path)
     secrets = {"alice_password": mine.inventory.secrets["alice_password"]}
+    since = time.time()
     here, there = Sampler([]), Sampler([*mine.container.engine.command, "exec", mine.container.container])
     try:
         code, text = asked(mine, tmp_path, secrets["alice_password"], "-vvv")
@@ -140,7 +142,8 @@ def test_asked_for_the_sudo_password(target: Target, tmp_path: Path) -> None:
         seen = {"processes of the controller": here.stop(), "processes of the host": there.stop()}
     assert code == 0, text[-4000:]
     assert ", 0 broken" in text
-    seen |= {"output": text.encode(), "kept on the host": run_as_root_on(mine, KEPT), **dict(on_controller(mine))}
+    seen |= {"output": text.encode(), "kept on the host": run_as_root_on(mine, KEPT)}
+    seen |= dict(on_controller(mine.inventory.path, since))
     seen |= {str(path): path.read_bytes() for path in (tmp_path / "report").iterdir()}
     assert [line for where, data in seen.items() for line in search(where, data, secrets)] == []
     assert b"--sudo-passwords-stdin" in seen["processes of the controller"], "the suite was not among what was searched"

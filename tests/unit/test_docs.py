@@ -49,11 +49,6 @@ def test_the_readme_counts_the_promises() -> None:
     assert int(said[1]) == len(list(ROOT.glob("verify/test_*.py")))
 
 
-def test_every_promise_has_its_breaker() -> None:
-    promises = {path.stem.removeprefix("test_") for path in ROOT.glob("verify/test_*.py")}
-    assert {path.stem for path in ROOT.glob("tests/breakers/*.sh")} == promises
-
-
 def test_every_decision_is_listed() -> None:
     folder = ROOT / "docs/decisions"
     listed = set(re.findall(r"\((\d{4}[^)]*\.md)\)", (folder / "README.md").read_text()))

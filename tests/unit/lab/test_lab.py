@@ -15,7 +15,7 @@ import pytest
 import yaml
 from passlib.hash import sha512_crypt
 
-from lab import bench, bootstrap, check, hosts, images, inventory, play
+from lab import bench, bootstrap, check, hosts, images, inventory, plan, play
 from lab.engine import Engine, choose
 from lab.hosts import Lab
 from lab.progress import LabError
@@ -93,6 +93,15 @@ def test_no_sources_is_no_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_release_is_refused() -> None:
     with pytest.raises(LabError, match="bookworm and trixie"):
         images.bare("buster", fake("docker"))
+
+
+def test_hosts_of_a_plan_swap_their_releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [{"name": "a", "release": "bookworm"}, {"name": "b", "release": "trixie"}, {"name": "c"}]
+    monkeypatch.delenv(images.SWAP, raising=False)
+    assert [plan.release_of(entry) for entry in entries] == ["bookworm", "trixie", "trixie"]
+    monkeypatch.setenv(images.SWAP, "1")
+    assert [plan.release_of(entry) for entry in entries] == ["trixie", "bookworm", "bookworm"]
+    assert plan.release_of({"name": "d", "release": "buster"}) == "buster", "which is refused by its name"
 
 
 def test_the_recipe_differs_by_release() -> None:
@@ -188,7 +197,7 @@ def test_changes_are_counted_in_the_recap_alone() -> None:
     assert play.changed_in("fatal: changed=1") == 0
 
 
-def test_the_bench_page_names_the_bounds() -> None:
+def test_the_bench_page_judges_each_bound() -> None:
     values: dict[str, Any] = {
         "calls": 5,
         "pings": 3.25,
@@ -201,10 +210,14 @@ def test_the_bench_page_names_the_bounds() -> None:
     }
     tasks = {"base : Install": 9.0, "guard : Commit": 2.5, "base : Put": 1.0, "Say what": 0.1}
     values |= {"service": 0.04, "roles": bench.by_role(tasks)}
-    text = bench.page({"trixie": values}, datetime.date(2026, 11, 24))
+    text = bench.page({"trixie": values, "bookworm": {**values, "scaling": 3.04}}, datetime.date(2026, 11, 24))
     assert "2026-11-24" in text
-    assert "20 calls, 8 pings, 3 times" in text
-    assert "| trixie | 5 | 3.2 | 2.0 | 1.0 | 3.2 | 6.5 | 0.04 |" in text
+    assert "| trixie | 5 | 3.25 | 2.00 | 1.00 | 3.25 | 6.50 | 0.04 |" in text
+    assert "| bound | trixie | bookworm |\n|---|---|---|\n" in text
+    assert "| at most 20 remote calls of a host | 5.00: met | 5.00: met |" in text
+    assert "| at most 3 times from 1 to 8 hosts | 2.00: met | 3.04: not met |" in text
+    assert "| at most 0.2 s for each further service | 0.04: met | 0.04: met |" in text
+    assert (bench.verdict(3, 3), bench.verdict(3.001, 3)) == ("met", "not met")
     assert "| trixie | 30 | 50 | base 10.0, guard 2.5, the plays themselves 0.1 |" in text
 
 

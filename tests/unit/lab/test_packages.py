@@ -31,6 +31,17 @@ def test_only_the_long_form_has_virtual_machines() -> None:
     assert not set(machines) & {stage.name for stage in check.stages("all")}
 
 
+def test_only_the_long_form_swaps_the_releases_of_scenarios() -> None:
+    """And not beside the scenario itself, whose lab it uses."""
+    full = check.stages("full")
+    swapped = [stage for stage in full if stage.name.endswith(" swapped")]
+    assert [stage.name for stage in swapped] == ["molecule network swapped"]
+    assert ["molecule network", "molecule network swapped"] in [
+        [stage.name for stage in lane] for lane in check.in_lanes(full)
+    ]
+    assert not [stage for stage in check.stages("all") if stage.name.endswith("swapped")]
+
+
 def test_the_long_part_holds_nothing_for_each_commit() -> None:
     for file in check.host_parts(Path("tests/hosts"))[check.LONG]:
         assert re.search(r"^pytestmark = .*pytest\.mark\.full\b", Path(file).read_text(), re.MULTILINE), file

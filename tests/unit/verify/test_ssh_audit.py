@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import socket
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
-from verify.outside import QUANTUM, objections, unmet
+import pytest
+
+from verify.outside import QUANTUM, RATE, objections, tool, unmet
+from verify.remote_call import from_outside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def audit(*kex: tuple[str, dict[str, list[str]]], **more: Any) -> dict[str, Any]:
@@ -51,3 +61,58 @@ def test_policy() -> None:
     assert unmet(audit(errors=[error], passed=False)) == []
     assert unmet(audit(errors=[{**error, "actual": ["curve25519-sha256"]}], passed=False))
     assert unmet(audit(errors=[{**error, "mismatched_field": "MACs"}], passed=False))
+
+
+def key_exchange() -> bytes:
+    """What a server offers, of which ssh-audit is to try one: a key exchange with Diffie-Hellman."""
+    ciphers, macs = ["aes256-gcm@openssh.com"] * 2, ["hmac-sha2-512-etm@openssh.com"] * 2
+    offers = ["diffie-hellman-group16-sha512", "ssh-ed25519", *ciphers, *macs, "none", "none", "", ""]
+    lists = b"".join(struct.pack(">I", len(one)) + one.encode() for one in offers)
+    payload = bytes([20]) + bytes(16) + lists + bytes(5)
+    padding = 12 - (len(payload) + 1) % 8
+    return struct.pack(">IB", len(payload) + padding + 1, padding) + payload + bytes(padding)
+
+
+class Server:
+    """Greets each caller and says what it offers; with a pause between callers, where it throttles."""
+
+    def __init__(self, pause: float) -> None:
+        """Begin."""
+        self.door, self.pause, self.over = socket.create_server(("127.0.0.1", 0)), pause, False
+        self.port: int = self.door.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        callers = []
+        while not self.over:
+            caller, _ = self.door.accept()
+            caller.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n" + key_exchange())
+            callers.append(caller)
+            time.sleep(self.pause)
+        for caller in callers:
+            caller.close()
+
+    def end(self) -> None:
+        """Let nobody in any more."""
+        self.over = True
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        self.thread.join()
+        self.door.close()
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server with this pause between callers."""
+    made = Server(request.param)
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize(("server", "throttled"), [(0, False), (0.1, True)], indirect=["server"])
+def test_a_server_that_throttles_nobody_is_a_problem(server: Server, throttled: bool) -> None:
+    """By the tool's own rate test, which says it neither of a key exchange nor as a flaw."""
+    arguments = ["-j", "-4", "-p", str(server.port), "-t", "2", "127.0.0.1"]
+    asked = {"tool": tool(), "policy": "Hardened Debian 12 (version 3)", "free": 99, "arguments": arguments}
+    problems, _ = objections(from_outside("", "ssh_audit_run", asked))
+    assert [RATE in one for one in problems].count(True) == (0 if throttled else 1), problems
