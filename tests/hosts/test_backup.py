@@ -326,6 +326,9 @@ def test_password_and_place_can_change(target: Target, tmp_path: Path) -> None:
     ]
     (old,) = (line.split()[0] for line in keys if not line.startswith("*"))
     target.sh(f"{program} key remove {old}")
+    assert 'The "find" command' in target.sh(
+        f"{program} find --help; {program} find -- init; {program} snapshots --tag init"
+    )
     assert len(target.sh(f"ls {REPOSITORY}/keys").split()) == 1
     assert target.sh(f"find {REPOSITORY} ! -user holdfast-backup") == ""
     assert start(target)["ActiveState"] == "inactive"

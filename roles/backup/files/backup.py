@@ -47,6 +47,12 @@ SHOWN = 20
 UNLOCKED = "--no-lock"
 # What is not done by hand, and the unit that does it as the account of the backups, whose locks and files these are.
 BY_UNITS = {"unlock": "holdfast-backup-check.service", "init": "holdfast-backup-init.service"}
+# restic's options for all verbs that have a value, which is the next word where there is no `=`.
+WITH_VALUE = {
+    "--cacert", "--cache-dir", "--compression", "--http-user-agent", "--key-hint", "--limit-download", "--limit-upload",
+    "-o", "--option", "--pack-size", "-p", "--password-file", "--password-command", "-r", "--repo", "--repository-file",
+    "--retry-lock", "--stuck-request-timeout", "--tls-client-cert",
+}  # fmt: skip
 # ssh's words for a server that is not there, or does not know this host yet: nothing that is declared is wrong.
 STRANGER = r"Permission denied \("
 AWAY = re.compile(
@@ -719,15 +725,28 @@ def by_hand(order: dict[str, Any], arguments: list[str]) -> int:
     Raises:
         BackupError: the units of the backups do that, with the rights that it takes and no more.
     """
-    for verb, unit in BY_UNITS.items():
-        if verb in arguments:
-            raise BackupError(f"not as root: `systemctl start {unit}` does what `restic {verb}` is for")
+    verb = verb_of(arguments)
+    if verb in BY_UNITS:
+        raise BackupError(f"not as root: `systemctl start {BY_UNITS[verb]}` does what `restic {verb}` is for")
     command, environment = called(order, *arguments)
     try:
         return subprocess.run(command, env=environment, check=False).returncode
     finally:
         if not order["server"]:
             hand_over(order["path"])
+
+
+def verb_of(arguments: list[str]) -> str:
+    """Return which of restic's words is the verb: the first that is neither an option nor the value of one."""
+    words = iter(arguments)
+    for word in words:
+        if word == "--":  # what follows is no verb for restic either
+            break
+        if not word.startswith("-"):
+            return word
+        if word in WITH_VALUE:
+            next(words, None)
+    return ""
 
 
 def hand_over(repository: str) -> None:
@@ -864,14 +883,16 @@ def main() -> int:
     for name in (*UNITS, "hold", "key", "tell"):
         verbs.add_parser(name)
     verbs.add_parser("start").add_argument("unit", choices=UNITS)
-    # Options are restic's own.
-    verbs.add_parser("restic", prefix_chars="\0", add_help=False).add_argument("arguments", nargs="*")
+    verbs.add_parser("restic")
     bring = verbs.add_parser("restore")
     bring.add_argument("--path", required=True)
     bring.add_argument("--to", required=True)
     bring.add_argument("--snapshot", default="latest")
     bring.add_argument("--list", action="store_true")
-    given = parser.parse_args()
+    # All that follows is restic's own, of which argparse would keep `--help`, and take away one `--`.
+    words = sys.argv[1:]
+    own, passed_on = (words[:1], words[1:]) if words[:1] == ["restic"] else (words, [])
+    given = parser.parse_args(own, argparse.Namespace(arguments=passed_on))
     if given.verb == "start":
         return start(given.unit)
     try:
