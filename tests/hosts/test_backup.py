@@ -529,7 +529,7 @@ def test_the_check_finds_damage(target: Target) -> None:
     target.sh(
         "pack=$(ls -S /var/backups/holdfast/web1/data/*/* | head -n 1);"
         " printf X | dd of=$pack bs=1 seek=40 conv=notrunc status=none;"
-        " sed -i 's/^PARTS = 12 /PARTS = 1 /' /usr/local/lib/holdfast/backup"
+        " sed -i 's/^PARTS = 12 /PARTS = 1 /' /usr/local/lib/holdfast/backup-program/repository.py"
     )
     target.sh("systemctl start holdfast-backup-check.service", check=False)
     assert target.sh("systemctl is-failed holdfast-backup-check.service || true").strip() == "failed"
