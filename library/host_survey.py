@@ -401,8 +401,15 @@ def sudo_of(account: pwd.struct_passwd, rules: str, groups: list[str]) -> str:
 
 def human_uids(login_defs: str) -> range:
     """Return the range of uids that login.defs gives to people: the guard closes who is in it, whatever the shell."""
-    bounds = dict(re.findall(r"(?m)^\s*(UID_MIN|UID_MAX)\s+(\w+)\s*$", login_defs))
-    return range(int(bounds.get("UID_MIN", "1000"), 0), int(bounds.get("UID_MAX", "60000"), 0) + 1)
+    bounds = (login_number(login_defs, "UID_MIN", 1000), login_number(login_defs, "UID_MAX", 60000))
+    return range(bounds[0], bounds[1] + 1)
+
+
+def login_number(login_defs: str, name: str, default: int) -> int:
+    """Return a number of login.defs as the guard reads it: see roles/guard/files/program/login_defs.py."""
+    values = re.findall(rf'(?m)^[ \t]*{name}[ \t]+(?=\S)[ \t"]*([^"\n]*?)(?:".*|[^\S\n]*)$', login_defs)
+    found = re.fullmatch(r"\+?(0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,21}|[1-9][0-9]{0,18})", values[-1]) if values else None
+    return int(found[1], 8 if found[1].isdigit() and found[1][0] == "0" else 0) if found else default
 
 
 def usable_passwords() -> set[str]:

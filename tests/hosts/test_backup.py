@@ -327,6 +327,9 @@ def test_password_and_place_can_change(target: Target, tmp_path: Path) -> None:
     ]
     (old,) = (line.split()[0] for line in keys if not line.startswith("*"))
     target.sh(f"{program} key remove {old}")
+    assert 'The "find" command' in target.sh(
+        f"{program} find --help; {program} find -- init; {program} snapshots --tag init"
+    )
     assert len(target.sh(f"ls {REPOSITORY}/keys").split()) == 1
     assert target.sh(f"find {REPOSITORY} ! -user holdfast-backup") == ""
     assert start(target)["ActiveState"] == "inactive"
@@ -527,7 +530,7 @@ def test_the_check_finds_damage(target: Target) -> None:
     target.sh(
         "pack=$(ls -S /var/backups/holdfast/web1/data/*/* | head -n 1);"
         " printf X | dd of=$pack bs=1 seek=40 conv=notrunc status=none;"
-        " sed -i 's/^PARTS = 12 /PARTS = 1 /' /usr/local/lib/holdfast/backup"
+        " sed -i 's/^PARTS = 12 /PARTS = 1 /' /usr/local/lib/holdfast/backup-program/repository.py"
     )
     target.sh("systemctl start holdfast-backup-check.service", check=False)
     assert target.sh("systemctl is-failed holdfast-backup-check.service || true").strip() == "failed"

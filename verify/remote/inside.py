@@ -253,6 +253,13 @@ def groups_of_host(accounts: list[dict[str, Any]]) -> dict[str, list[str]]:
     return groups
 
 
+def login_number(login_defs: str, name: str, default: int) -> int:
+    """A number of login.defs as the guard reads it: see roles/guard/files/program/login_defs.py."""
+    values = re.findall(rf'(?m)^[ \t]*{name}[ \t]+(?=\S)[ \t"]*([^"\n]*?)(?:".*|[^\S\n]*)$', login_defs)
+    found = re.fullmatch(r"\+?(0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,21}|[1-9][0-9]{0,18})", values[-1]) if values else None
+    return int(found[1], 8 if found[1].isdigit() and found[1][0] == "0" else 0) if found else default
+
+
 def sudo_of(name: str) -> dict[str, Any]:
     """What sudo itself grants one account."""
     code, out, err = run(["/usr/bin/sudo", "-n", "-ll", "-U", name])
@@ -438,11 +445,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
     named = ["ssh.service", "ssh.socket", "sshd.service", "nftables.service", "network-pre.target"]
     # systemctl tells nothing of what comes after the name of a template.
     state = units([*named, *TIME_SERVICES, "apt-daily-upgrade.timer", *(name for name in files if "@." not in name)])
-    login_defs = dict(
-        line.split()[:2]
-        for line in lines_of(read("/etc/login.defs"))
-        if line.strip() and not line.startswith("#") and len(line.split()) > 1
-    )
+    login_defs = read("/etc/login.defs")
     return {
         "today": int(time.time() // 86400),
         "hostname": os.uname().nodename,
@@ -451,8 +454,8 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
         "release": dict(
             line.replace('"', "").split("=", 1) for line in lines_of(read("/etc/os-release")) if "=" in line
         ),
-        "uid_min": int(login_defs.get("UID_MIN", 1000)),
-        "uid_max": int(login_defs.get("UID_MAX", 60000)),
+        "uid_min": login_number(login_defs, "UID_MIN", 1000),
+        "uid_max": login_number(login_defs, "UID_MAX", 60000),
         "accounts": accounts,
         "groups": groups,
         "shells": read("/etc/shells").split(),

@@ -1,20 +1,23 @@
-"""The program of the backups, with folders of the test's own and without restic."""
+"""The program of the backups is a folder of small modules that import each other by their short names.
+
+Here with folders of the test's own, and without restic.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.loading import load
+sys.path.insert(0, str(Path(__file__).parents[3] / "roles" / "backup" / "files" / "program"))
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-ROOT = Path(__file__).resolve().parents[3]
+import locations
+import mounts
+import restic
 
 
 class Restic:
@@ -32,39 +35,43 @@ class Restic:
         code, out, err = self.answers.get(words[0], (0, "", ""))
         return subprocess.CompletedProcess(words, code, out, err)
 
+    def backs_up(self) -> None:
+        """Let a backup go well."""
+        summary = {"message_type": "summary", "snapshot_id": "1", "total_files_processed": 1}
+        told = {**summary, "total_bytes_processed": 1, "data_added": 1}
+        self.answers |= {"backup": (0, json.dumps(told), ""), "snapshots": (0, "[]", "")}
+
     def said(self, verb: str) -> list[list[str]]:
         """Return what it was asked with this verb."""
         return [words for words in self.asked if words[0] == verb]
 
 
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Give the program; its folders lie in ``tmp_path``."""
-    module = load(ROOT / "roles/backup/files/backup.py", "holdfast_backup")
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program's folders lie in ``tmp_path``."""
     for name in ("FOLDER", "SECRETS", "STATE"):
         (tmp_path / name.lower()).mkdir()
-        monkeypatch.setattr(module, name, str(tmp_path / name.lower()))
-    monkeypatch.setattr(module, "LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(module, "HELD", str(tmp_path / "held"))
-    monkeypatch.setattr(module, "REFUSED", str(tmp_path / "held/refused.json"))
+        monkeypatch.setattr(locations, name, str(tmp_path / name.lower()))
+    monkeypatch.setattr(locations, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(locations, "HELD", str(tmp_path / "held"))
+    monkeypatch.setattr(locations, "REFUSED", str(tmp_path / "held/refused.json"))
     (tmp_path / "held").mkdir()
     (tmp_path / "held/refused.json").write_text("{}")
     # The test's own folders are not mounted as those that are backed up.
-    monkeypatch.setattr(module, "follows_links", lambda _: False)
+    monkeypatch.setattr(mounts, "follows_links", lambda _: False)
     (tmp_path / "lock").touch()
-    return module
 
 
-@pytest.fixture
-def restic(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Restic:
+@pytest.fixture(name="restic")
+def _restic(monkeypatch: pytest.MonkeyPatch) -> Restic:
     """Give what stands in for restic."""
     stand_in = Restic()
-    monkeypatch.setattr(program, "restic", stand_in)
+    monkeypatch.setattr(restic, "run", stand_in)
     return stand_in
 
 
 @pytest.fixture
-def order(program: ModuleType, tmp_path: Path) -> dict[str, Any]:
+def order(tmp_path: Path) -> dict[str, Any]:
     """Give what a host with a local repository is told; it lies where the program looks for it."""
     (tmp_path / "source").write_text("text")
     made = {
@@ -76,7 +83,7 @@ def order(program: ModuleType, tmp_path: Path) -> dict[str, Any]:
         "keep": {"daily": "14d", "weekly": "2m", "monthly": "1y"},
     }
     (tmp_path / "repository").mkdir()
-    Path(program.FOLDER, "orders.json").write_text(json.dumps(made))
+    Path(locations.FOLDER, "orders.json").write_text(json.dumps(made))
     return made
 
 

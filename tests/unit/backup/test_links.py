@@ -7,12 +7,15 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import holding
+import locations
+import mounts
 import pytest
-
-if TYPE_CHECKING:
-    from types import ModuleType
+import restoring
+import sources
+from failures import BackupError
 
 
 def shared(tmp_path: Path) -> Path:
@@ -31,38 +34,38 @@ def replaced(path: Path, leads_to: Path) -> None:
     path.symlink_to(leads_to)
 
 
-def test_what_is_opened_is_what_is_there(program: ModuleType, tmp_path: Path) -> None:
+def test_what_is_opened_is_what_is_there(tmp_path: Path) -> None:
     folder = shared(tmp_path)
     for path in (folder, folder / "data/deep", folder / "data/deep/file"):
-        handle = program.opened(str(path))
+        handle = holding.opened(str(path))
         assert os.fstat(handle).st_ino == path.stat().st_ino
         os.close(handle)
 
 
 @pytest.mark.parametrize("link", ["data", "data/deep", "data/deep/file"])
-def test_no_part_of_a_path_may_be_a_link(program: ModuleType, tmp_path: Path, link: str) -> None:
+def test_no_part_of_a_path_may_be_a_link(tmp_path: Path, link: str) -> None:
     folder = shared(tmp_path)
     replaced(folder / link, tmp_path / link.replace("data", "etc"))
     before = set(Path("/proc/self/fd").iterdir())
-    with pytest.raises(program.BackupError) as raised:
-        program.opened(str(folder / "data/deep/file"))
+    with pytest.raises(BackupError) as raised:
+        holding.opened(str(folder / "data/deep/file"))
     assert f"{folder / link} is a link. Put the folder itself there" in str(raised.value)
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 
-def test_what_holds_no_content_is_refused(program: ModuleType, tmp_path: Path) -> None:
+def test_what_holds_no_content_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(program.BackupError, match="pipe is neither file nor folder"):
-        program.opened(str(tmp_path / "pipe"))
+    with pytest.raises(BackupError, match="pipe is neither file nor folder"):
+        holding.opened(str(tmp_path / "pipe"))
     (tmp_path / "file").write_text("x")
-    with pytest.raises(program.BackupError, match="file is neither file nor folder"):
-        program.opened(str(tmp_path / "file/below"))
+    with pytest.raises(BackupError, match="file is neither file nor folder"):
+        holding.opened(str(tmp_path / "file/below"))
     with pytest.raises(FileNotFoundError):
-        program.opened(str(tmp_path / "nothing"))
+        holding.opened(str(tmp_path / "nothing"))
 
 
 def test_each_source_is_held_and_what_is_wrong_is_written_down(
-    program: ModuleType, order: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    order: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder, calls, mounted = shared(tmp_path), [], {}
 
@@ -75,38 +78,38 @@ def test_each_source_is_held_and_what_is_wrong_is_written_down(
     def mount_opened(handle: int, place: str) -> None:
         mounted[place] = os.fstat(handle).st_ino
 
-    monkeypatch.setattr(program, "call", call)
-    monkeypatch.setattr(program, "mount_opened", mount_opened)
-    (Path(program.HELD) / "left").mkdir()
+    monkeypatch.setattr(mounts, "call", call)
+    monkeypatch.setattr(mounts, "mount_opened", mount_opened)
+    (Path(locations.HELD) / "left").mkdir()
     replaced(folder / "data/deep/file", tmp_path / "etc/deep/file")
     order["sources"] = [
         str(folder / name) for name in ("data", "data/deep", "data-other", "data.aside", "data/deep/file")
     ]
     (folder / "data-other").mkdir()
-    program.hold(order)
+    holding.hold(order)
     assert mounted == {
-        program.held(str(folder / name)): (folder / name).stat().st_ino for name in ("data", "data-other")
+        holding.place_of(str(folder / name)): (folder / name).stat().st_ino for name in ("data", "data-other")
     }
-    refused = json.loads(Path(program.REFUSED).read_text())
+    refused = json.loads(Path(locations.REFUSED).read_text())
     assert refused == {str(folder / "data.aside"): "cannot be read: No such file or directory"}
-    assert [path.name for path in Path(program.HELD).iterdir()] == ["refused.json"]
+    assert [path.name for path in Path(locations.HELD).iterdir()] == ["refused.json"]
     assert [words[0] for words in calls] == ["umount2", "mount", "mount", "mount"]
 
-    monkeypatch.setattr(program, "holds_something", lambda _: True)
-    with pytest.raises(program.BackupError, match=r"data\.aside cannot be read: No such file or directory"):
-        program.look_at_sources(order)
+    monkeypatch.setattr(sources, "holds_something", lambda _: True)
+    with pytest.raises(BackupError, match=r"data\.aside cannot be read: No such file or directory"):
+        sources.look_at_sources(order)
 
 
 def test_what_is_not_mounted_so_that_no_link_is_followed_is_no_backup(
-    program: ModuleType, order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program.look_at_sources(order)
-    monkeypatch.setattr(program, "follows_links", lambda _: True)
-    with pytest.raises(program.BackupError, match="links in it would be followed"):
-        program.look_at_sources(order)
-    Path(program.REFUSED).unlink()
-    with pytest.raises(program.BackupError, match=r"refused\.json cannot be read"):
-        program.look_at_sources(order)
+    sources.look_at_sources(order)
+    monkeypatch.setattr(mounts, "follows_links", lambda _: True)
+    with pytest.raises(BackupError, match="links in it would be followed"):
+        sources.look_at_sources(order)
+    Path(locations.REFUSED).unlink()
+    with pytest.raises(BackupError, match=r"refused\.json cannot be read"):
+        sources.look_at_sources(order)
 
 
 # --- where a restore writes -----------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ PLACES = {
 
 
 @pytest.fixture
-def places(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def places(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let these be what is there, and empty."""
 
     def lstat(path: str) -> os.stat_result:
@@ -139,9 +142,9 @@ def places(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
         mode, owner = PLACES[path]
         return os.stat_result((mode, 0, 0, 0, owner, 0, 0, 0, 0, 0))
 
-    monkeypatch.setattr(program.os, "lstat", lstat)
-    monkeypatch.setattr(program.os.path, "lexists", PLACES.__contains__)
-    monkeypatch.setattr(program.os, "listdir", lambda _: [])
+    monkeypatch.setattr("os.lstat", lstat)
+    monkeypatch.setattr("os.path.lexists", PLACES.__contains__)
+    monkeypatch.setattr("os.listdir", lambda _: [])
 
 
 @pytest.mark.usefixtures("places")
@@ -155,8 +158,8 @@ def places(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
         ("/tmp/new/er", ["/tmp/new", "/tmp/new/er"]),
     ],
 )
-def test_roots_own_place_is_taken(program: ModuleType, to: str, made: list[str]) -> None:
-    assert program.look_at_target(to) == made
+def test_roots_own_place_is_taken(to: str, made: list[str]) -> None:
+    assert restoring.look_at_target(to) == made
 
 
 @pytest.mark.usefixtures("places")
@@ -179,17 +182,17 @@ def test_roots_own_place_is_taken(program: ModuleType, to: str, made: list[str])
         ("/var//new", "without empty parts"),
     ],
 )
-def test_a_place_that_others_can_change_is_refused(program: ModuleType, to: str, says: str) -> None:
-    with pytest.raises(program.BackupError, match=says):
-        program.look_at_target(to)
+def test_a_place_that_others_can_change_is_refused(to: str, says: str) -> None:
+    with pytest.raises(BackupError, match=says):
+        restoring.look_at_target(to)
 
 
-def test_it_is_made_for_root_alone_and_by_root_alone(program: ModuleType, tmp_path: Path) -> None:
+def test_it_is_made_for_root_alone_and_by_root_alone(tmp_path: Path) -> None:
     new = [str(tmp_path / "new"), str(tmp_path / "new/er")]
-    program.make_target(new[-1], new)
+    restoring.make_target(new[-1], new)
     assert [stat.S_IMODE(Path(path).stat().st_mode) for path in new] == [0o700, 0o700]
-    with pytest.raises(program.BackupError, match="new was made by somebody else meanwhile"):
-        program.make_target(new[-1], new)
+    with pytest.raises(BackupError, match="new was made by somebody else meanwhile"):
+        restoring.make_target(new[-1], new)
     (tmp_path / "there").mkdir(mode=0o755)
-    program.make_target(str(tmp_path / "there"), [])
+    restoring.make_target(str(tmp_path / "there"), [])
     assert stat.S_IMODE((tmp_path / "there").stat().st_mode) == 0o700

@@ -20,7 +20,6 @@ from library.host_survey import (
     SurveyError,
     forwarding,
     holders,
-    human_uids,
     keys,
     listeners,
     loads_other_rules,
@@ -452,12 +451,6 @@ def test_an_account_of_a_program_and_keys_of_the_system_s_accounts_are_asked_for
     said = " ".join(entry["what"] for entry in FILTERS["adoption_refusals"](cat, "web1", found, [], contact_port=22))
     assert f"let in walter's and git's key {fingerprint(ed25519(99).split()[1])} (w@old)" in said
     assert f"let in git's key {fingerprint(alices.split()[1])}" in said
-
-
-def test_the_survey_counts_among_people_whom_the_guard_closes() -> None:
-    assert human_uids("") == range(1000, 60001)
-    text = "#UID_MIN 1\nSYS_UID_MIN 100\nUID_MIN\t\t 500\nUID_MAX 70000 \nSUB_UID_MAX 600100000\n"
-    assert human_uids(text) == range(500, 70001)
 
 
 def test_a_file_of_keys_is_told_of_once_and_only_where_sshd_reads_it(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import datetime
 from typing import Any
 
 import accounts
-import login_defs
 import pytest
 from host import GuardError
 
@@ -226,9 +225,3 @@ def test_a_declared_person_without_a_line_in_shadow_is_named(monkeypatch: pytest
     monkeypatch.setattr(accounts, "load", lambda: dict(texts))
     with pytest.raises(GuardError, match="oper has no line in /etc/shadow"):
         accounts.Plan(order("root", OPER))
-
-
-def test_bounds_in_another_notation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setattr("files.read", lambda _path: b"UID_MIN 0x3e8\nUID_MAX 60000\n")
-    assert login_defs.human_uids() == range(1000, 60001)

@@ -29,7 +29,8 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, int
     monkeypatch.setattr(given, "RECORD", tmp_path / "access/numbers.json")
     monkeypatch.setattr(given, "left_behind", set)
     monkeypatch.setattr(login_defs, "PATH", str(tmp_path / "login.defs"))
-    monkeypatch.setattr(given, "SUBORDINATE", (str(tmp_path / "subuid"), str(tmp_path / "subgid")))
+    files = {"SUB_UID_": str(tmp_path / "subuid"), "SUB_GID_": str(tmp_path / "subgid")}
+    monkeypatch.setattr(given, "SUBORDINATE", files)
     monkeypatch.setattr("pwd.getpwall", accounts)
     monkeypatch.setattr("grp.getgrall", list)
     return there
@@ -95,25 +96,65 @@ def test_subordinate_numbers_are_given_once(tmp_path: Path) -> None:
     assert given.Numbers(HUMANS, check=True).subordinate() == []
 
 
+def told(first: int | None) -> list[str]:
+    """Return what useradd is told: this minimum for both, or nothing where it takes the first gap."""
+    return ["--key", f"SUB_UID_MIN={first}", "--key", f"SUB_GID_MIN={first}"] if first else []
+
+
+NONE = ["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"]
+
+
 @pytest.mark.parametrize(
-    ("said", "first"),
+    ("said", "expected"),
     [
-        ("", 165536),
-        ("# SUB_UID_MAX 200000\nSUB_UID_MAX many\nSUB_GID_MAX 0x3869f\n", 165536),
-        ("SUB_UID_MAX 231071\n", 165536),
-        ("SUB_UID_MAX 231070\n", None),
-        ("SUB_GID_MAX 200000\n", None),
-        ("SUB_UID_COUNT 600000000\n", None),
-        ("SUB_GID_MIN 500000\n", 500000),
+        ("", told(165536)),
+        ("# SUB_UID_MAX 200000\nSUB_UID_MAX many\nSUB_GID_MAX 0x3869f\n", told(165536)),
+        ("SUB_UID_MAX 231071\n", told(165536)),
+        ("SUB_UID_MAX 231070\n", NONE),
+        ("SUB_GID_MAX 200000\n", told(None)),
+        ("SUB_UID_COUNT 600000000\n", NONE),
+        ("SUB_GID_MIN 500000\n", told(500000)),
+        ("SUB_UID_MAX 300000\nSUB_GID_MIN 500000\n", told(None)),
     ],
 )
 @pytest.mark.usefixtures("host")
-def test_subordinate_numbers_keep_to_what_the_host_says(tmp_path: Path, said: str, first: int | None) -> None:
+def test_subordinate_numbers_keep_to_what_the_host_says(tmp_path: Path, said: str, expected: list[str]) -> None:
     """A minimum that leaves useradd no room would end it, where the first gap had done."""
     (tmp_path / "subuid").write_text("alice:100000:65536\n")
     (tmp_path / "login.defs").write_text(said)
-    told = ["--key", f"SUB_UID_MIN={first}", "--key", f"SUB_GID_MIN={first}"] if first else []
-    assert given.Numbers(HUMANS, check=True).subordinate() == told
+    assert given.Numbers(HUMANS, check=True).subordinate() == expected
+
+
+def people(*taken: int) -> str:
+    """Return what useradd has given to so many accounts."""
+    return "".join(f"p{one}:{100000 + 65536 * one}:65536\n" for one in taken)
+
+
+LXD = "root:1000000:1000000000\n"
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        pytest.param(LXD, told(None), id="LXD alone"),
+        pytest.param(LXD + people(*range(12)), told(886432), id="one more before LXD"),
+        pytest.param(LXD + people(*range(1, 13)), told(None), id="a gap alone"),
+        pytest.param(LXD + people(*range(13)), NONE, id="not even a gap"),
+        pytest.param("root:1000000:1000000\n" + people(*range(13)), told(2000000), id="behind one by hand"),
+        pytest.param("root:1000000:599100001\n" + people(0), told(None), id="up to the very last"),
+        pytest.param("root:600034465:65537\n" + people(0), told(165536), id="over the last"),
+        pytest.param("root:600100001:65536\nbob:100000:599934465\n", told(600034465), id="as many before one above"),
+        pytest.param("root:600100001:65536\nbob:100000:599934466\n", NONE, id="one too few before one above"),
+        pytest.param("bob:100000:599934465\n", told(600034465), id="as many at the end"),
+        pytest.param("bob:100000:599934466\n", NONE, id="one too few at the end"),
+    ],
+)
+@pytest.mark.parametrize("file", ["subuid", "subgid"])
+@pytest.mark.usefixtures("host")
+def test_useradd_finds_room_from_the_minimum_on(tmp_path: Path, ranges: str, expected: list[str], file: str) -> None:
+    """LXD gives root a range that begins below SUB_UID_MAX and ends above: useradd takes nothing behind it."""
+    (tmp_path / file).write_text(ranges)
+    assert given.Numbers(HUMANS, check=True).subordinate() == expected
 
 
 @pytest.mark.parametrize("record", [59999, 60000, 10**30])

@@ -6,6 +6,7 @@ import errno
 import grp
 import json
 import os
+import pwd
 from pathlib import Path
 
 import given
@@ -169,3 +170,63 @@ def test_nobody_is_made_a_member_of_a_group_of_the_system_by_a_name(
     number = arguments[arguments.index("--uid") + 1]
     assert int(number) == work.numbers.highest  # and no other for its group
     assert {f"GID_MIN={number}", f"GID_MAX={number}"} <= set(arguments)
+
+
+def test_a_home_is_its_owners_though_nothing_can_be_recorded(
+    work: people.Work, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """To a home of an account that is there no run comes back; the numbers are in a file that the next run reads."""
+    home, made, owned = tmp_path / "zoe", list[tuple[str, ...]](), list[tuple[object, ...]]()
+    home.mkdir(mode=0o755)
+    subuid = tmp_path / "subuid"
+    monkeypatch.setattr(given, "SUBORDINATE", {"SUB_UID_": str(subuid)})
+    work.numbers = given.Numbers(range(1000, 60001), check=False)
+
+    def account(name: str) -> pwd.struct_passwd:
+        if not made:
+            raise KeyError(name)
+        return pwd.struct_passwd((name, "x", 12345, 12345, "", str(home), "/bin/bash"))
+
+    def useradd(_: people.Work, *command: str) -> None:
+        made.append(command)
+        subuid.write_text("zoe:100000:65536\n")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pwd.getpwnam", account)
+    monkeypatch.setattr("os.chown", lambda *given: owned.append(given))
+    monkeypatch.setattr(people, "refuse_home", lambda _: None)
+    monkeypatch.setattr(people.Work, "run", useradd)
+    monkeypatch.setattr(given.Numbers, "take", lambda *_: 12345)
+    monkeypatch.setattr(given, "write_durably", full)
+    with pytest.raises(OSError, match="No space left"):
+        work.present([], [{"name": "zoe", "shell": "/bin/bash"}])
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert owned == [(str(home), 12345, 12345)]
+    monkeypatch.undo()
+    monkeypatch.setattr(given, "RECORD", tmp_path / "numbers.json")
+    monkeypatch.setattr(given, "SUBORDINATE", {"SUB_UID_": str(subuid)})
+    given.Numbers(range(1000, 60001), check=False).keep()
+    subuid.unlink()
+    assert given.recorded()["subordinate"] == 165535
+
+
+def test_an_account_without_room_for_its_numbers_is_made_and_told_of(
+    work: people.Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pwd.getpwnam", lambda name: {}[name])
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(people.Work, "run", lambda _, *command: called.append(command))
+    work.check = True
+    work.numbers = given.Numbers(range(1000, 60001), check=True)
+    for told in (given.NO_SUBORDINATE, []):
+        monkeypatch.setattr(given.Numbers, "subordinate", lambda _, told=told: told)
+        work.present([], [{"name": f"zoe{len(told)}", "shell": "/bin/bash"}])
+    assert work.did == [
+        "create the account zoe4",
+        "give zoe4 no subordinate numbers: there is no room for them on this host",
+        "create the account zoe0",
+    ]
+    assert "SUB_UID_COUNT=0" in called[0]
+    assert "SUB_UID_COUNT=0" not in called[1]

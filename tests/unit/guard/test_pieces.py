@@ -7,12 +7,14 @@ import grp
 import json
 import os
 import pwd
+import re
 import subprocess
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import host
 import pytest
 import seal
 import sets
@@ -307,18 +309,14 @@ class Killed(BaseException):
     """What ends a run in the midst of it."""
 
 
-@pytest.mark.parametrize("refused", [False, True])
-def test_a_killed_run_forgets_no_setting_that_is_declared_no_more(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refused: bool
-) -> None:
-    """Its file lies as declared by then, so that nothing but what it wrote down before tells of the setting.
-
-    :param refused: the next run is put back, and leaves it to the one after it.
-    """
+@pytest.fixture
+def let_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Give the order of a set whose file says a setting no more, and lies there as it was before."""
     monkeypatch.setattr(sysctl, "ROOT", f"{tmp_path}/")
     monkeypatch.setattr(sysctl, "FOLDERS", (f"{tmp_path}/d",))
     monkeypatch.setattr(sysctl.let_go, "__defaults__", ((f"{tmp_path}/d",),))
     monkeypatch.setattr(seal, "STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(sets, "run", lambda *_, **__: (0, ""))
     (tmp_path / "store").mkdir()
     (tmp_path / "d").mkdir()
     (tmp_path / "alone").write_text("5\n")
@@ -327,27 +325,68 @@ def test_a_killed_run_forgets_no_setting_that_is_declared_no_more(
     file.chmod(0o644)
     who = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name, "mode": 0o644}
     entry = {"path": str(file), "data": base64.b64encode(b"same = 5\n").decode(), **who}
-    order: dict[str, Any] = {
+    return {
         "concern": "sample", "digest": "", "files": [entry], "prune": [], "units": [], "look_for": [],
         "handlers": [{"argv": ["sysctl"], "paths": [f"{tmp_path}/d/*"]}],
     }  # fmt: skip
 
-    def killed(*_: str, **__: object) -> tuple[int, str]:
-        raise Killed
 
-    monkeypatch.setattr(sets, "run", killed)
-    with pytest.raises(Killed):
-        sets._carry_out(sets.Difference(order))
-    if refused:
-        monkeypatch.setattr(sets, "run", lambda *_, **__: (1, "no"))
-        with pytest.raises(GuardError, match="everything was put back"):
+STAYS = ["alone is declared no more, and stays 5 until the next start"]
+
+
+def killed_at(order: dict[str, Any], step: str) -> None:
+    """Let a run be killed there."""
+
+    def killed(reached: str) -> None:
+        if reached == step:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sets, "checkpoint", killed)
+        with pytest.raises(Killed):
             sets._carry_out(sets.Difference(order))
-    assert file.read_text() == "same = 5\n"
-    monkeypatch.setattr(sets, "run", lambda *_, **__: (0, ""))
+
+
+def carried_out(order: dict[str, Any]) -> list[str]:
+    """Return what a run tells that goes through."""
     change = sets.Difference(order)
     sets._carry_out(change)
-    assert change.heard == ["alone is declared no more, and stays 5 until the next start"]
     assert not sets.Difference(order)
+    return change.heard
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_killed_run_forgets_no_setting_that_is_declared_no_more(
+    let_go: dict[str, Any], monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    """Its file lies as declared by then, so that nothing but what it wrote down before tells of the setting.
+
+    :param refused: the next run is put back, and leaves it to the one after it.
+    """
+    killed_at(let_go, "set-swapped")
+    if refused:
+        with monkeypatch.context() as refusing:
+            refusing.setattr(sets, "run", lambda *_, **__: (1, "no"))
+            with pytest.raises(GuardError, match="everything was put back"):
+                sets._carry_out(sets.Difference(let_go))
+    assert Path(let_go["files"][0]["path"]).read_text() == "same = 5\n"
+    assert carried_out(let_go) == STAYS
+
+
+@pytest.mark.parametrize(("step", "told"), [("set-staged", STAYS), ("set-swapped", [])])
+def test_a_start_after_the_kill_is_the_next_start(
+    let_go: dict[str, Any], monkeypatch: pytest.MonkeyPatch, step: str, told: list[str]
+) -> None:
+    """If the file was there already; one that said the setting still has set it again. Another kill changes neither."""
+    killed_at(let_go, step)
+    monkeypatch.setattr(sets, "this_start", lambda: "another")
+    killed_at(let_go, step)
+    assert carried_out(let_go) == told
+
+
+def test_a_start_has_a_name_of_its_own() -> None:
+    assert re.fullmatch(r"[0-9a-f-]{36} \d+", host.this_start())
+    assert host.this_start() == host.this_start()
 
 
 def test_a_link_in_the_place_of_a_file_that_was_placed_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

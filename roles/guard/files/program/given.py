@@ -15,8 +15,9 @@ from host import GuardError, write_durably
 
 RECORD = Path("/var/lib/holdfast/access/numbers.json")
 HOMES = "/home"
-SUBORDINATE = ("/etc/subuid", "/etc/subgid")
-BOUNDS = {"MIN": 100_000, "MAX": 600_100_000, "COUNT": 65_536}  # of SUB_UID_ and SUB_GID_ in login.defs(5)
+SUBORDINATE = {"SUB_UID_": "/etc/subuid", "SUB_GID_": "/etc/subgid"}
+BOUNDS = {"MIN": 100_000, "MAX": 600_100_000, "COUNT": 65_536}  # of each in login.defs(5)
+NO_SUBORDINATE = ["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"]
 LEFT = ("/var/mail", "/var/tmp", "/tmp", "/var/spool/cron/crontabs", "/var/spool/cron/atjobs")
 
 
@@ -49,30 +50,41 @@ def in_use() -> set[int]:
     return of_accounts | {entry.gr_gid for entry in grp.getgrall()}
 
 
-def subordinate_bounds() -> tuple[int, int, int]:
-    """Return the first and the last subordinate number that useradd may give, and how many it gives to an account.
+class Subordinate:
+    """The subordinate numbers of users, or of groups, that useradd may give, and who has which."""
 
-    One answer for both kinds, users and groups: the narrower one.
-    """
-    kinds = ("SUB_UID_", "SUB_GID_")
-    said = login_defs.numbers({kind + what: value for kind in kinds for what, value in BOUNDS.items()})
-    first, last, number = ([said[kind + what] for kind in kinds] for what in BOUNDS)
-    return max(first), min(last), max(number)
+    def __init__(self, kind: str, path: str) -> None:
+        """:param kind: how their bounds in login.defs begin."""
+        said = login_defs.numbers({kind + what: value for what, value in BOUNDS.items()})
+        self.first, self.last, self.number = (said[kind + what] for what in BOUNDS)
+        self.path = path
 
-
-def highest_subordinate(last: int) -> int:
-    """Return the highest number that an account can give to others in a container; 0 where none can.
-
-    :param last: the last one that useradd may give; what somebody gave by hand above it is none of these.
-    """
-    found = {0}
-    for path in SUBORDINATE:
+    def ranges(self) -> list[tuple[int, int]]:
+        """Return the first and the last number of each range that somebody has, sorted."""
+        found = []
         with contextlib.suppress(OSError):
-            for line in Path(path).read_bytes().split(b"\n"):
+            for line in Path(self.path).read_bytes().split(b"\n"):
                 words = line.split(b":")
                 if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
-                    found.add(int(words[1]) + int(words[2]) - 1)
-    return max(number for number in found if number <= last)
+                    found.append((int(words[1]), int(words[1]) + int(words[2]) - 1))
+        return sorted(found)
+
+    def highest(self) -> int:
+        """Return the highest number that somebody has; 0 where there is none. A range that ends above is by hand."""
+        return max((end for _, end in self.ranges() if end <= self.last), default=0)
+
+    def has_room(self, first: int) -> bool:
+        """Tell whether useradd finds enough free numbers from this one on.
+
+        It looks as useradd does (`find_free_range` in lib/subordinateio.c of shadow): behind a range that begins within
+        the bounds and ends above them, as LXD gives one to root, nothing is free.
+        """
+        free = max(first, self.first)
+        for start, end in self.ranges():
+            if min(start, self.last + 1) - free >= self.number:
+                return True
+            free = max(free, end + 1)
+        return self.last - free + 1 >= self.number
 
 
 def recorded() -> dict[str, int]:
@@ -97,12 +109,12 @@ class Numbers:
         self.check = check
         self.kept = recorded()
         self.highest = max(self.kept["highest"], humans.start - 1, *(number for number in in_use() if number in humans))
-        self.bounds = subordinate_bounds()
-        self.subordinates = max(self.kept["subordinate"], highest_subordinate(self.bounds[1]))
+        self.kinds = [Subordinate(kind, path) for kind, path in SUBORDINATE.items()]
+        self.subordinates = self._highest_subordinate(self.kept["subordinate"])
 
     def keep(self) -> None:
         """Record the highest numbers, those that useradd has just given included."""
-        self.subordinates = max(self.subordinates, highest_subordinate(self.bounds[1]))
+        self.subordinates = self._highest_subordinate(self.subordinates)
         now = {"highest": self.highest, "subordinate": self.subordinates}
         if self.check or self.kept == now:
             return
@@ -110,16 +122,19 @@ class Numbers:
         write_durably(str(RECORD), (json.dumps(now) + "\n").encode())
         self.kept = now
 
+    def _highest_subordinate(self, so_far: int) -> int:
+        return max(so_far, *(kind.highest() for kind in self.kinds))
+
     def subordinate(self) -> list[str]:
         """Return how useradd is told to give subordinate numbers that nobody had, as long as there are any.
 
-        Where they do not fit it is told nothing, and takes the first gap: with a minimum that leaves no room it fails.
+        Where none are left it is told nothing, and takes the first gap. Where there is no gap either it is told to give
+        none: it would fail, and what an account lacks without them is containers of its own.
         """
-        lowest, last, number = self.bounds
-        first = max(lowest, self.subordinates + 1)
-        if not self.subordinates or first + number - 1 > last:
-            return []
-        return ["--key", f"SUB_UID_MIN={first}", "--key", f"SUB_GID_MIN={first}"]
+        unused = max(self.subordinates + 1, *(kind.first for kind in self.kinds))
+        if self.subordinates and all(kind.has_room(unused) for kind in self.kinds):
+            return ["--key", f"SUB_UID_MIN={unused}", "--key", f"SUB_GID_MIN={unused}"]
+        return [] if all(kind.has_room(kind.first) for kind in self.kinds) else NO_SUBORDINATE
 
     def take(self, name: str) -> int:
         """Return a number for a new account, and record it first: a run that is killed gives it to nobody else."""

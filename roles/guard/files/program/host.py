@@ -66,6 +66,12 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def this_start() -> str:
+    """Name this start of the host. A container has the boot of the machine it is on, and a process 1 of its own."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot, open("/proc/1/stat", "rb") as first:
+        return f"{boot.read().strip()} {first.read().rpartition(b')')[2].split()[19].decode()}"
+
+
 def held_by(state: dict[str, Any]) -> str:
     """Who holds the host and until when."""
     return (

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from given import Numbers
+from given import NO_SUBORDINATE, Numbers
 from host import GuardError, write_durably
 from left import OPEN_TO_ALL, jobs, remove_set_ids
 from login_defs import human_uids
@@ -150,9 +150,12 @@ class Work:
                 self.record()  # first: a run that is killed between the two leaves nothing that nobody deletes
                 # Its own group gets the same number or, where somebody took that meanwhile, none.
                 exact = ("--uid", str(number), "--key", f"GID_MIN={number}", "--key", f"GID_MAX={number}")
+                subordinate = self.numbers.subordinate()
+                if subordinate == NO_SUBORDINATE:
+                    self.did.append(f"give {name} no subordinate numbers: there is no room for them on this host")
                 own = (
                     *exact,
-                    *self.numbers.subordinate(),
+                    *subordinate,
                     *primary_group(name),
                     "--shell",
                     account["shell"],
@@ -161,11 +164,13 @@ class Work:
                 )
                 self.run("useradd", "--create-home", *NO_AGEING, *own, name)
                 if not self.check:
-                    self.numbers.keep()
                     made = pwd.getpwnam(name)
                     Path(made.pw_dir).chmod(0o700)
                     if os.stat(made.pw_dir).st_uid != made.pw_uid:  # an empty one that was there: useradd leaves it
                         os.chown(made.pw_dir, made.pw_uid, made.pw_gid)
+                    # After the home, to which no later run comes back. One that is killed here has it in the files of
+                    # subordinate numbers, from which the next run takes it.
+                    self.numbers.keep()
                 continue
             if entry.pw_uid not in human_uids():
                 raise GuardError(

@@ -27,6 +27,7 @@ from host import (
     read_state,
     run,
     sync_directory,
+    this_start,
     transition,
     unlink,
     write_durably,
@@ -71,8 +72,12 @@ class Difference:
         return bool(self.left_over.get("unit_files")) or any(path.startswith(UNIT_DIRECTORIES) for path in self.paths)
 
     def _dropped(self) -> dict[str, list[str]]:
-        """Kernel settings, by file, that are declared no more; those of a killed run are in no file that differs."""
-        found = {path: set(keys) for path, keys in self.left_over.get("let_go", {}).items()}
+        """Kernel settings, by file, that are declared no more; those of a killed run are in no file that differs.
+
+        Unless the host was started since: the files as they lie did that, and nobody knows the settings any more.
+        """
+        left = self.left_over.get("let_go", {}) if self.left_over.get("start") == this_start() else {}
+        found = {path: set(keys) for path, keys in left.items()}
         for entry in self.entries:
             if os.path.dirname(entry["path"]) in sysctl.FOLDERS and entry["old"] is not None:
                 found.setdefault(entry["path"], set()).update(sysctl.dropped(entry["old"], entry["bytes"]))
@@ -146,7 +151,7 @@ def _carry_out(change: Difference) -> None:
         for path in change.paths:
             saved[path] = files.save_twin(path)
         paths = sorted({*change.paths, *change.left_over.get("paths", [])})
-        to_do = {"paths": paths, "unit_files": change.unit_files, "let_go": change.let_go}
+        to_do = {"paths": paths, "unit_files": change.unit_files, "let_go": change.let_go, "start": this_start()}
         write_durably(seal.pending(concern), json.dumps(to_do).encode())
         checkpoint("set-staged")
     except (OSError, GuardError) as error:

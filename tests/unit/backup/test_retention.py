@@ -7,10 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import retention
+import snapshots
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from .conftest import Restic
 
 
@@ -22,10 +22,10 @@ def made(*days: float) -> str:
     return json.dumps([{"id": name, "time": f"{time:%Y-%m-%dT%H:%M:%S}.123456789Z"} for name, time in times.items()])
 
 
-def forget(program: ModuleType, restic: Restic, order: dict[str, Any], *days: float) -> list[list[str]]:
+def forget(restic: Restic, order: dict[str, Any], *days: float) -> list[list[str]]:
     """Let it forget where snapshots of these days are; return with what restic was told to forget."""
     restic.answers["snapshots"] = (0, made(*days), "")
-    program.forget(order)
+    retention.forget(order)
     return restic.said("forget")
 
 
@@ -40,8 +40,8 @@ def forget(program: ModuleType, restic: Restic, order: dict[str, Any], *days: fl
         pytest.param([-700, -701, -702], id="a clock that stands behind"),
     ],
 )
-def test_what_is_old_goes(program: ModuleType, restic: Restic, order: dict[str, Any], days: list[float]) -> None:
-    (told,) = forget(program, restic, order, *days)
+def test_what_is_old_goes(restic: Restic, order: dict[str, Any], days: list[float]) -> None:
+    (told,) = forget(restic, order, *days)
     keep = {word for word in told if word.startswith("--keep")}
     assert keep == {"--keep-within-daily=14d", "--keep-within-weekly=2m", "--keep-within-monthly=1y", "--keep-daily=14"}
     assert "--prune" in told
@@ -62,7 +62,6 @@ HOUR = 1 / 24
     ],
 )
 def test_nothing_goes_after_a_gap(
-    program: ModuleType,
     restic: Restic,
     order: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
@@ -70,16 +69,16 @@ def test_nothing_goes_after_a_gap(
     before: float,
     after: float,
 ) -> None:
-    assert forget(program, restic, order, *days) == []
+    assert forget(restic, order, *days) == []
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
     dates = [f"{now - datetime.timedelta(days=day):%Y-%m-%d}" for day in (before, after)]
     assert f"between {dates[0]} and {dates[1]}: is the clock right?" in capsys.readouterr().out
 
 
-def test_the_latest_is_none_of_the_future(program: ModuleType, restic: Restic, order: dict[str, Any]) -> None:
+def test_the_latest_is_none_of_the_future(restic: Restic, order: dict[str, Any]) -> None:
     restic.answers["snapshots"] = (0, made(3, -700, 1), "")
-    assert program.snapshots(order)[-1]["id"] == "1"
+    assert snapshots.of_host(order)[-1]["id"] == "1"
     restic.answers["snapshots"] = (0, made(-700, -1), "")
-    assert program.snapshots(order)[-1]["id"] == "-700", "under a clock that stands behind, the newest"
+    assert snapshots.of_host(order)[-1]["id"] == "-700", "under a clock that stands behind, the newest"
     restic.answers["snapshots"] = (0, "null", "")
-    assert program.snapshots(order) == []
+    assert snapshots.of_host(order) == []
