@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Files with their links, owners, modes and times; directories with owners and modes; accounts; the states of sshd's
-# units, of nftables and of all that lie in /etc/systemd/system, but whether a job that ends by itself runs just now,
+# units, of nftables and of all that lie in /etc/systemd/system, but whether a job that ends by itself runs just now
 # and whether the guard had something to put back at the start; our table without counters and without what packets and
 # answers put into its sets; the kernel settings of our files, and others that a commit may set or that follow from
 # those; what the guard may have left lying about.
@@ -17,10 +17,12 @@ for path in $(find $places /etc/sudoers /etc/passwd /etc/shadow /etc/group /etc/
 done
 find $places -type d -exec stat -c '%n %A %U %G' {} + | sort
 units=$(find /etc/systemd/system -maxdepth 1 -type f -name '*.*' ! -name '*@.*' -printf '%f\n' | sort)
-shown=Id,LoadState,ActiveState,UnitFileState,Type,RemainAfterExit
+shown=Id,LoadState,ActiveState,UnitFileState,Type,RemainAfterExit,StopWhenUnneeded
 systemctl show -p $shown ssh.service ssh.socket nftables.service $units |
     awk 'BEGIN { RS = ""; ORS = "\n\n" }
-        (/Type=oneshot/ && /RemainAfterExit=no/) || /Id=holdfast-guard.service/ { sub(/ActiveState=[a-z]*/, "") }
+        (/Type=oneshot/ && /RemainAfterExit=no/) || /StopWhenUnneeded=yes/ || /Id=holdfast-guard.service/ {
+            sub(/ActiveState=[a-z]*/, "")
+        }
         { print }'
 nft --stateless list table inet holdfast | awk '
     /^\tset / { held = 1; block = "" }
