@@ -45,6 +45,32 @@ def test_ground(target: Target) -> None:
     assert target.play(starts.SITE).changed == 0
 
 
+def test_log_of_sudo(target: Target) -> None:
+    """What an admin runs is in the log with the name, before and after a rotation, and is read by root alone."""
+    log, first, second = "/var/log/sudo.log", "/usr/bin/printf first", "/usr/bin/printf second"
+
+    def holds(path: str, command: str) -> bool:
+        """Whether the log, which breaks its lines, has the command of the admin in it, and root alone reads it."""
+        assert target.sh(f"stat -c '%U %G %a' {path}").split() == ["root", "root", "600"]
+        return (
+            re.search(rf" oper : HOST={HOST} ; .*COMMAND={command}", " ".join(target.sh(f"cat {path}").split()))
+            is not None
+        )
+
+    assert said(target, "oper", f"sudo -n {first}") == "first"
+    assert holds(log, first)
+    assert f"COMMAND={first}" in target.sh("journalctl --no-pager -o cat -t sudo")
+    assert target.ssh("bob", f"cat {log}") == 1
+    assert target.sh("systemctl is-enabled logrotate.timer; systemctl is-active logrotate.timer").split() == [
+        "enabled", "active",
+    ]  # fmt: skip
+    target.sh("logrotate --force /etc/logrotate.conf")
+    assert said(target, "oper", f"sudo -n {second}") == "second"
+    assert holds(log, second)
+    assert not holds(log, first)
+    assert holds(f"{log}.1", first)
+
+
 def test_needrestart_lists_and_asks_nobody(target: Target) -> None:
     """Where it is installed it goes by our file, in the words of its own configuration, and parses it."""
     install = (
