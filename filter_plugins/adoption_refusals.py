@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# What a purge would take away: the entry that allows it, what no name has, and what is said. The names are the module's
+# word, and so the host's: in what is pasted into an inventory stands no template.
+PURGED = {
+    "packages": ("package", "[^a-z0-9.+:-]", "would purge {}, which is not allowed by policy.base.packages"),
+    "units": ("unit", r"[^A-Za-z0-9:_.@\\-]", "would disable and stop {}, which is not allowed by policy.base.units"),
+    "setuid": (
+        "setuid",
+        "[^A-Za-z0-9/._+@:,~=-]",
+        "would take the set-uid and set-gid bits off {}, which is not allowed by policy.base.setuid",
+    ),
+}
+
 
 def one_line(text: str) -> str:
     """Return a text without what would begin a line of its own, which could be taken for one of holdfast's."""
@@ -104,14 +116,14 @@ def adoption_refusals(
     host: str,
     survey: Mapping[str, Any],
     rules: Sequence[Mapping[str, Any]],
-    purged: Sequence[str] = (),
+    purged: Mapping[str, Any] | None = None,
     *,
     contact_port: int,
 ) -> list[dict[str, str]]:
     """Return what the first run on `host` would take away and `host.accept` does not list: [{what, accept}], sorted.
 
-    survey: result of host_survey, judged. rules: result of firewall_rules for the host. purged: packages that it would
-    purge, as the module purge_packages tells. contact_port: SSH port on which the run came in.
+    survey: result of host_survey, judged. rules: result of firewall_rules for the host. purged: what the module
+    purge_left_over would do; skipped, where policy does not say so. contact_port: SSH port on which the run came in.
     accept: the entry that makes the run go on. People who are declared, ended ones too, need none: the inventory
     already says what becomes of them.
     """
@@ -129,9 +141,9 @@ def adoption_refusals(
             found.setdefault(
                 f"account {account['name']}", f"would close the account {account['name']} and end its sessions"
             )
-    # The module's word, and so the host's: in what is pasted into an inventory stands no template.
-    for package in [re.sub("[^a-z0-9.+:-]", "?", name) for name in purged]:
-        found[f"package {package}"] = f"would purge {package}, which is not allowed by policy.base.packages"
+    for part, (entry, others, said) in PURGED.items():
+        for name in [re.sub(others, "?", name) for name in (purged or {}).get(part, [])]:
+            found[f"{entry} {name}"] = said.format(name)
     accepted = set(declared["accept"])
     return [
         {"what": one_line(found[entry]), "accept": one_line(entry)} for entry in sorted(found) if entry not in accepted

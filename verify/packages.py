@@ -15,6 +15,11 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def template(unit: str) -> str:
+    """The template of an instance, of another unit its own name."""
+    return re.sub(r"@.*\.", "@.", unit)
+
+
 def names(relation: str) -> set[str]:
     """Names in a list of dependencies, alternatives included, without versions and architectures."""
     parts = re.split(r"[,|]", relation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verify.outcome import empty, not_applicable
-from verify.packages import left_over, matches
+from verify.packages import left_over, matches, template
 
 if TYPE_CHECKING:
     from verify.target import Target
@@ -17,7 +17,7 @@ def judge(target: Target, found: list[str], what: str, way_out: str) -> None:
         return
     if target.expected.base.get("purge"):
         empty([f"{one}: {way_out}" for one in found], what)
-    target.note(f"{what}: {', '.join(found)} (allow what is wanted, or let policy.base.purge remove packages)")
+    target.note(f"{what}: {', '.join(found)} (allow what is wanted, or let policy.base.purge remove the rest)")
     not_applicable(f"{what} are listed only, since policy.base.purge is false: {', '.join(found)}")
 
 
@@ -33,5 +33,6 @@ def test_units_are_declared(target: Target) -> None:
     """Every unit and timer that starts by itself is Debian's own, declared, or allowed by policy."""
     ground = target.inside()["ground"]
     assert ground["enabled"], "the host could not list its units"
-    found = [one for one in ground["enabled"] if not matches(one, target.expected.allowed("units"))]
+    patterns = target.expected.allowed("units")
+    found = [one for one in ground["enabled"] if not (matches(one, patterns) or matches(template(one), patterns))]
     judge(target, found, "enabled units that nobody declared", "disable it, or allow it in policy.base.units")

@@ -17,7 +17,7 @@ def test_setuid_programs_are_declared(target: Target) -> None:
     assert found is not None, "the host could not list its set-uid programs within 90 s"
     empty(
         [
-            f"{one}: take the bit off with chmod a-s, or allow it in policy.base.setuid"
+            f"{one}: take the bit off with chmod a-s (policy.base.purge does), or allow it in policy.base.setuid"
             for one in found
             if not matches(one, target.expected.allowed("setuid"))
         ],

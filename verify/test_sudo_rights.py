@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from verify.outcome import empty
 
 if TYPE_CHECKING:
     from verify.target import Target
+
+LOG: Final = "/var/log/sudo.log"
+LEFT_OUT: Final = {
+    "syslog": "in the journal",
+    "log_allowed": "when they are allowed",
+    "log_denied": "when they are refused",
+}
+PRIORITIES: Final = {"syslog_goodpri": "allowed", "syslog_badpri": "refused"}
 
 
 def commands(rights: dict[str, Any]) -> list[str]:
@@ -70,3 +78,35 @@ def test_rules_name_only_known_people(target: Target) -> None:
             elif name not in allowed:
                 problems.append(f"a rule is for {name or user}")
     empty(problems, "sudo rules for others than declared admins")
+
+
+def unlogged(option: str, value: Any) -> str:
+    """What is not noted with this value of an option of sudo; empty where that is nothing."""
+    if option == "logfile" and value != LOG:
+        return f"in {LOG}" + (f", but in {value}" if value else "")
+    if option in LEFT_OUT and value is False:
+        return LEFT_OUT[option]
+    if option in PRIORITIES and value in ("none", False):
+        return f"in the journal when they are {PRIORITIES[option]}"
+    return ""
+
+
+def switched_off(policy: dict[str, Any]) -> list[str]:
+    """What of sudo's log the rules switch off, for all or for some; of settings for all the last one counts."""
+    for_all: dict[str, Any] = {"logfile": False}
+    problems = []
+    for defaults in policy.get("Defaults") or []:
+        whom = [str(value) for one in defaults.get("Binding") or [] for value in one.values()]
+        for option, value in [pair for one in defaults.get("Options") or [] for pair in one.items()]:
+            if not whom:
+                for_all[option] = value
+            elif gap := unlogged(option, value):
+                problems.append(f"those of a rule for {', '.join(whom)} are not {gap}")
+    return [f"commands are not {gap}" for gap in map(unlogged, for_all, for_all.values()) if gap] + problems
+
+
+def test_commands_are_logged(target: Target) -> None:
+    """What anybody runs through sudo is in the journal and in a log of its own."""
+    policy = target.inside()["sudoers"]
+    assert policy is not None, "the sudo rules cannot be read by cvtsudoers"
+    empty(switched_off(policy), "a file in /etc/sudoers.d, or /etc/sudoers, switches the log of sudo off")

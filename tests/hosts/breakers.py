@@ -22,7 +22,7 @@ UNBROKEN = {
     ("brute_force", "key_exchange_is_not_for_free"): QUICK,
     ("clock", "clock_is_synchronised"): KERNEL,
     ("host_identity", "checking_is_on"): CONTROLLER,
-    ("host_identity", "declared_key"): "no host of the lab has a declared key: tests/unit/verify/test_host_keys.py has it red",
+    ("host_identity", "declared_key"): "no host of the lab has a declared key; test_host_keys.py there has it red",
     ("kernel", "apparmor"): KERNEL,
     ("kernel", "audit"): KERNEL,
     ("kernel", "settings_now"): KERNEL,

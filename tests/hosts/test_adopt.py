@@ -52,6 +52,12 @@ install -d -m 0700 -o git -g git /srv/git/.ssh
 cat > /srv/git/.ssh/authorized_keys
 chown git: /srv/git/.ssh/authorized_keys
 """
+# A program that makes everybody root, and a unit that starts by itself.
+HELPER = r"""
+install -m 4755 /bin/true /usr/local/bin/helper
+printf '[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n' > /etc/systemd/system/helper.service
+systemctl enable --quiet helper.service
+"""
 
 # A package with a program that is set-uid and one that starts at boot, held back; and a bit that nobody's package set.
 MONITOR = (
@@ -149,14 +155,18 @@ def test_nothing_is_taken_away_unasked(used: Target) -> None:
         f"key {fingerprint(used, 'stranger')}",
         f"key {fingerprint(used, 'alice')}",
         "package telnetd",
+        "setuid /usr/local/bin/helper",
+        "unit helper.service",
         f"port {PORT}/tcp",
     ]
+    used.sh(HELPER)
     edit(used, "group_vars/all/policy.yml", lambda data: data["policy"]["base"].update(PURGE))
     witness = Witness(used)
     assert "only looks" in used.play(AUDIT, expect=2).text
     looked = used.play(AUDIT, "--check")
     assert f"would close {PORT}/tcp, on which python3 as root listens" in looked.text
     assert "would purge telnetd" in looked.text
+    assert "would disable and stop helper.service" in looked.text
     assert "promises" in looked.text
     refused = used.play(SITE, expect=2)
     witness.assert_untouched()
@@ -176,6 +186,9 @@ def test_nothing_is_taken_away_unasked(used: Target) -> None:
     assert used.play(SITE).changed
     assert used.ssh("walter", "true", key="stranger") != 0
     assert used.sh(APP) == kept
+    assert used.sh("stat -c %a /usr/local/bin/helper; systemctl is-enabled helper", check=False).split() == [
+        "755", "disabled",
+    ]  # fmt: skip
     assert used.sh("dpkg-query -W -f '${Package} ' telnetd zabbix-agent 2>/dev/null || true").split() == [
         "zabbix-agent"
     ]

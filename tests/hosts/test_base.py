@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import starts
+from . import reports, starts
 from .conftest import HOST
 
 if TYPE_CHECKING:
@@ -43,6 +43,32 @@ def test_ground(target: Target) -> None:
     # What a container refuses has been left by a condition, and has not failed.
     assert target.sh("systemctl --failed --no-legend --plain | grep -E 'holdfast|swap|audit' || true") == ""
     assert target.play(starts.SITE).changed == 0
+
+
+def test_log_of_sudo(target: Target) -> None:
+    """What an admin runs is in the log with the name, before and after a rotation, and is read by root alone."""
+    log, first, second = "/var/log/sudo.log", "/usr/bin/printf first", "/usr/bin/printf second"
+
+    def holds(path: str, command: str) -> bool:
+        """Whether the log, which breaks its lines, has the command of the admin in it, and root alone reads it."""
+        assert target.sh(f"stat -c '%U %G %a' {path}").split() == ["root", "root", "600"]
+        return (
+            re.search(rf" oper : HOST={HOST} ; .*COMMAND={command}", " ".join(target.sh(f"cat {path}").split()))
+            is not None
+        )
+
+    assert said(target, "oper", f"sudo -n {first}") == "first"
+    assert holds(log, first)
+    assert f"COMMAND={first}" in target.sh("journalctl --no-pager -o cat -t sudo")
+    assert target.ssh("bob", f"cat {log}") == 1
+    assert target.sh("systemctl is-enabled logrotate.timer; systemctl is-active logrotate.timer").split() == [
+        "enabled", "active",
+    ]  # fmt: skip
+    target.sh("logrotate --force /etc/logrotate.conf")
+    assert said(target, "oper", f"sudo -n {second}") == "second"
+    assert holds(log, second)
+    assert not holds(log, first)
+    assert holds(f"{log}.1", first)
 
 
 def test_needrestart_lists_and_asks_nobody(target: Target) -> None:
@@ -111,19 +137,54 @@ def test_kernel_settings_changed_by_hand(target: Target, tmp_path: Path) -> None
     assert target.play(starts.SITE).changed == 0
 
 
+# Units that start by themselves: a program, one that a socket starts, instances, a timer, and one of the network.
+UNITS = r"""
+cd /etc/systemd/system
+printf '[Service]\nExecStart=sleep infinity\n[Install]\nWantedBy=multi-user.target\n' |
+    tee foreign.service behind.service many@.service network-own.service > /dev/null
+sed -i '1i [Unit]\nBefore=network.target' network-own.service
+printf '[Socket]\nListenStream=127.0.0.1:7777\n[Install]\nWantedBy=sockets.target\n' > behind.socket
+printf '[Timer]\nOnCalendar=yearly\nUnit=foreign.service\n[Install]\nWantedBy=timers.target\n' > foreign.timer
+systemctl daemon-reload
+systemctl disable --quiet behind.service
+systemctl enable --quiet --now foreign.service many@one.service network-own.service behind.socket foreign.timer
+systemctl start behind.service
+"""
+RUN_BY_THEMSELVES = ("foreign.service", "many@one.service", "behind.socket", "behind.service", "foreign.timer")
+# Set-uid: nobody's, and of a package that is allowed, which calls the second /bin/vim-old.
+SET_UID = """
+install -m 4755 /bin/true /usr/local/bin/helper
+mkdir -p /root/vim-helper/usr/bin /root/vim-helper/bin
+install -m 6755 /bin/true /root/vim-helper/usr/bin/vim-helper
+install -m 4711 /bin/true /root/vim-helper/bin/vim-old
+{}rm -r /root/vim-helper
+""".format(starts.PACKAGE.format("vim-helper", ""))
+BITS = "stat -c %a /usr/local/bin/helper /usr/bin/vim-helper /usr/bin/vim-old"
+
+
 def test_purge(target: Target, tmp_path: Path) -> None:
-    """Nothing goes unless policy says so; check mode tells what; what an allowed package needs is not torn out."""
+    """Nothing goes unless policy says so; check mode tells what; what an allowed package needs is not torn out.
+
+    Packages, units and set-uid bits go; a unit on which the network may stand stays, and is named.
+    """
     target = starts.own(target, tmp_path)
-    target.sh(starts.PACKAGE.format("foreign", ""))
+    target.sh(starts.PACKAGE.format("foreign", "") + UNITS + SET_UID)
     installed = "dpkg-query -W -f '${Package} ' foreign vim-foreign 2>/dev/null || true"
+    states = f"systemctl is-active {' '.join(RUN_BY_THEMSELVES)}"
     assert target.play(starts.SITE).changed == 0
 
     def declare(data: Any) -> None:
         data["policy"]["base"]["purge"] = True
 
     starts.edit(target, "group_vars/all/policy.yml", declare)
-    assert "would purge foreign" in target.play(starts.SITE, "--check").text
+    looked = " ".join(target.play(starts.SITE, "--check").text.split())
+    assert "would purge foreign" in looked
+    assert "would disable and stop behind.socket, foreign.service, foreign.timer, many@one.service" in looked
+    off = "the set-uid and set-gid bits off /usr/bin/vim-helper, /usr/bin/vim-old, /usr/local/bin/helper"
+    assert f"would take {off}" in looked
     assert target.sh(installed).split() == ["foreign"]
+    assert target.sh(states).split() == ["active"] * 5
+    assert target.sh(BITS).split() == ["4755", "6755", "4711"]
 
     target.sh(starts.PACKAGE.format("vim-foreign", "Depends: foreign\n") + "apt-mark auto vim-foreign")
     refused = target.play(starts.SITE, expect=2).text
@@ -132,6 +193,16 @@ def test_purge(target: Target, tmp_path: Path) -> None:
 
     target.sh("dpkg --purge vim-foreign")
     before = target.sh("apt-mark showmanual").split()
-    assert "purged foreign" in target.play(starts.SITE).text
+    purged = " ".join(target.play(starts.SITE).text.split())
+    assert "purged foreign" in purged
+    assert f"took {off}" in purged
+    assert "network-own.service stays enabled: disks, the network or logins may need it" in purged
     assert target.sh("apt-mark showmanual").split() == [name for name in before if name != "foreign"]
+    assert target.sh(states, check=False).split() == ["inactive"] * 5
+    assert target.sh("dpkg -i /root/vim-helper.deb > /dev/null; " + BITS).split() == ["755", "755", "711"]
+    _, data = reports.verify(target, tmp_path / "report", expect=None)
+    failed = reports.details(data, HOST, "failed")
+    assert "setuid" not in failed
+    assert "network-own.service: disable it" in failed["packages"][0]
+    assert len(failed["packages"][0].splitlines()) == 2, failed["packages"]
     assert target.play(starts.SITE).changed == 0

@@ -72,6 +72,35 @@ def test_groups_that_list_no_member(target: Target, tmp_path: Path) -> None:
     assert target.play("playbooks/site.yml").changed == 0
 
 
+def test_empty_passwords_and_a_log_that_is_off(target: Target, tmp_path: Path) -> None:
+    """Whose password is empty, in either file, and whose commands are not logged: verify names them; a run locks."""
+    target = own(target, tmp_path)
+    edit(target, "group_vars/all/policy.yml", lambda data: data["policy"].update(access={"keep_accounts": ["app"]}))
+    target.sh(
+        "useradd -m app; for one in app games bob; do passwd -d $one; done; sed -i 's/^oper:x:/oper::/' /etc/passwd;"
+        "printf 'Defaults:oper !logfile\nDefaults !syslog\n' > /etc/sudoers.d/zz-quiet;"
+        "chmod 0440 /etc/sudoers.d/zz-quiet"
+    )
+    promises = ("passwords", "sudo_rights")
+
+    def red() -> list[str]:
+        _, data = reports.verify(target, tmp_path / "report", expect=None)
+        failed = reports.details(data, target.host.name, "failed")
+        return [detail for promise in promises for detail in failed.get(promise, [])]
+
+    passwords, log = red()
+    assert all(f"{name} has an empty password" in passwords for name in ("app", "games", "bob", "oper")), passwords
+    assert "commands are not in the journal" in log, log
+    assert "those of a rule for oper are not in /var/log/sudo.log" in log, log
+    assert "lock games's password, which is empty" in target.play("playbooks/site.yml", "--check").text
+    target.play("playbooks/site.yml")
+    fields = "for one in app games bob oper; do getent passwd $one; getent shadow $one; done | cut -d: -f2"
+    assert target.sh(fields).split() == ["x", "*"] * 4
+    target.sh("rm /etc/sudoers.d/zz-quiet")
+    assert red() == []
+    assert target.play("playbooks/site.yml").changed == 0
+
+
 def test_ssh_settings_of_others(target: Target) -> None:
     """A line that widens access and is not ours is named with its file, and refused."""
     target.sh("printf 'Match User mallory\\n    PasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/60-other.conf")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
+from tests.hosts.conftest import ROOT
 from tests.hosts.starts import SITE
 
 from .time_server import time_server, wait_until_synchronized
@@ -48,6 +50,31 @@ def holds(target: Target) -> None:
 def audited(target: Target, key: str) -> int:
     """How many events the audit log has under a key."""
     return int(target.sh(f"ausearch --raw -k {key} 2>/dev/null | grep -c type=SYSCALL", check=False))
+
+
+def noted(target: Target, search: str) -> str:
+    """What the audit log has by a search that a page tells people to do."""
+    assert f"`ausearch -i {search}`" in (ROOT / "docs/how-to/base.md").read_text(encoding="utf-8")
+    return target.sh(f"ausearch --input-logs -i {search} 2>&1", check=False)
+
+
+def test_audit_log(target: Target) -> None:
+    """An SSH login, a refused one, a command of sudo and a change of its rules are found as the page tells."""
+    ssh, *rest = target.ssh_argv("oper", "sudo -n touch /etc/sudoers.d/README", seconds=60)
+    subprocess.run([ssh, "-tt", *rest], stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=True)
+    assert target.ssh("bob", "true", key="oper") != 0
+    came = noted(target, "-m USER_START -x sshd")
+    assert [line for line in came.splitlines() if "acct=oper" in line and "res=success" in line], came[-3000:]
+    assert "acct=bob" not in came
+    assert "acct=bob" in noted(target, "-m USER_LOGIN -sv no")
+    ran = noted(target, "-m USER_CMD")
+    assert [line for line in ran.splitlines() if "auid=oper" in line and "sudoers.d/README" in line], ran[-3000:]
+    changed = noted(target, "-k sudo")
+    assert [word for word in ("auid=oper", "/etc/sudoers.d/README") if word not in changed] == [], changed[-3000:]
+    recorded = noted(target, "-k logins")
+    record = "/run/utmp" if "bookworm" in target.sh("cat /etc/os-release") else "/var/log/wtmp.db"
+    wanted = ("auid=oper", "name=/var/log/lastlog ", "name=/var/log/wtmp ", f"{record} ")
+    assert [word for word in wanted if word not in recorded] == [], recorded[-3000:]
 
 
 def test_ground(target: Target) -> None:

@@ -11,6 +11,14 @@ from verify.remote.tell import lines_of, printable, read, run
 
 FIND_SECONDS = 90
 DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay")
+# What starts instances of templates by itself.
+LINKS = tuple(f"/{top}/systemd/system/*.{kind}/*@?*.*" for top in ("etc", "run") for kind in ("wants", "requires"))
+UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
 # Where container engines keep the file systems of their images.
 IMAGES = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers")
 
@@ -41,7 +49,15 @@ def enabled_units() -> list[str]:
     """Units that somebody or a package has enabled; what their files alone pull in is not among them."""
     states = "enabled,enabled-runtime,linked,linked-runtime"
     out = run(["systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={states}"])[1]
-    return [line.split()[0] for line in lines_of(out) if line.strip()]
+    listed = [line.split()[0] for line in lines_of(out) if line.strip()]
+    # A template with an enabled instance may be told as "indirect". A package that has gone leaves links behind.
+    instances = {os.path.basename(path) for place in LINKS for path in glob.glob(place)}
+    templates = {one: re.sub("@.*[.]", "@.", one, flags=re.DOTALL) for one in instances}
+    return listed + sorted(
+        printable(one)
+        for one, template in templates.items()
+        if template not in listed and any(os.path.exists(f"{place}/{template}") for place in UNIT_FOLDERS)
+    )
 
 
 def setuid_files() -> list[str] | None:

@@ -225,8 +225,10 @@ def accounts_of_host() -> list[dict[str, Any]]:
     found = []
     for one in pwd.getpwall():
         entry = shadow.get(one.pw_name)
+        # Anything but an x in /etc/passwd counts before what shadow says, nothing at all among it.
+        in_shadow = entry is not None and one.pw_passwd == "x"
         fields = entry or []
-        kind = password_kind(fields[1]) if fields else password_kind(one.pw_passwd.replace("x", "*", 1))
+        kind = password_kind(fields[1] if in_shadow else one.pw_passwd.replace("x", "*", 1))
         found.append(
             {
                 "name": one.pw_name,
@@ -235,7 +237,7 @@ def accounts_of_host() -> list[dict[str, Any]]:
                 "home": one.pw_dir,
                 "shell": one.pw_shell,
                 "password": kind,
-                "in_shadow": entry is not None,
+                "in_shadow": in_shadow,
                 "max_days": int(fields[4]) if fields and fields[4].isdigit() else None,
                 "expires": int(fields[7]) if fields and fields[7].isdigit() else None,
             }

@@ -131,7 +131,7 @@ def survey(**changes: Any) -> dict[str, Any]:
 def refused(
     found: dict[str, Any],
     accept: list[str] | None = None,
-    purged: list[str] | None = None,
+    purged: dict[str, Any] | None = None,
     services: list[dict[str, Any]] | None = None,
     contact: int = 22,
     **host: Any,
@@ -145,7 +145,7 @@ def refused(
     rules = FILTERS["firewall_rules"](cat, "web1")
     return [
         entry["accept"]
-        for entry in FILTERS["adoption_refusals"](cat, "web1", found, rules, purged or [], contact_port=contact)
+        for entry in FILTERS["adoption_refusals"](cat, "web1", found, rules, purged, contact_port=contact)
     ]
 
 
@@ -510,10 +510,25 @@ def test_a_line_in_which_sshd_sees_no_key_is_none(tmp_path: Path, line: str) -> 
 
 
 def test_what_would_be_purged_is_asked_for_in_words_that_the_inventory_takes() -> None:
-    purged = ["libc6-i386:i386", "g++", "telnetd"]
-    wanted = [f"package {name}" for name in sorted(purged)]
+    purged = {
+        "packages": ["libc6-i386:i386", "g++", "telnetd"],
+        "units": ["foreign@.service", r"dev-disk-by\x2dlabel.service", "backup.timer"],
+        "setuid": ["/usr/local/bin/helper", "/opt/of mine/{{ x }}", "/usr/bin/g++"],
+    }
+    wanted = [
+        "package g++",
+        "package libc6-i386:i386",
+        "package telnetd",
+        "setuid /opt/of?mine/???x???",
+        "setuid /usr/bin/g++",
+        "setuid /usr/local/bin/helper",
+        "unit backup.timer",
+        r"unit dev-disk-by\x2dlabel.service",
+        "unit foreign@.service",
+    ]
     assert refused(survey(), purged=purged) == wanted
     assert refused(survey(), wanted, purged) == []
+    assert refused(survey(), purged={"changed": False, "skipped": True}) == []
     raw = good()
     raw["hosts"]["web1"]["accept"] = wanted
     assert FILTERS["data_mistakes"](raw, SCHEMA) == []

@@ -175,21 +175,22 @@ def test_no_word_of_a_host_becomes_a_template_or_a_line(data: st.DataObject) -> 
         assert {line.strip() for line in text.splitlines()[2:] if line.lstrip().startswith("#")} <= REASONS
     assert all(note.isprintable() for note in made["notes"])
     cat = FILTERS["catalogue"](good(), SCHEMA)
-    for entry in FILTERS["adoption_refusals"](cat, "web1", seen, [], ["x\n- y", RUN], contact_port=22):
+    for entry in FILTERS["adoption_refusals"](cat, "web1", seen, [], {"packages": ["x\n- y", RUN]}, contact_port=22):
         assert entry["what"].isprintable()
         assert entry["accept"].isprintable()
         assert "{" not in entry["accept"]
 
 
 def test_a_purge_pastes_nothing() -> None:
-    """The names of packages come from another module, which is the host's as well."""
+    """The names of packages, units and files come from another module, which is the host's as well."""
     cat = FILTERS["catalogue"](good(), SCHEMA)
-    purged = ["telnetd\n    - forwarding", RUN]
-    asked = FILTERS["adoption_refusals"](cat, "web1", survey(), [], purged, contact_port=22)
-    assert [entry["accept"] for entry in asked] == [
-        "package ???lookup??pipe????id?????",
-        "package telnetd?????-?forwarding",
-    ]
+    for part, entry in {"packages": "package", "units": "unit", "setuid": "setuid"}.items():
+        purged = {part: ["telnetd\n    - forwarding", RUN]}
+        asked = FILTERS["adoption_refusals"](cat, "web1", survey(), [], purged, contact_port=22)
+        assert [one["accept"].replace(",", "?") for one in asked] == [
+            f"{entry} ???lookup??pipe????id?????",
+            f"{entry} telnetd?????-?forwarding",
+        ]
 
 
 @pytest.mark.parametrize("text", [RUN, "{% if x %}", "{# x #}", "a\nb"])

@@ -225,3 +225,36 @@ def test_a_declared_person_without_a_line_in_shadow_is_named(monkeypatch: pytest
     monkeypatch.setattr(accounts, "load", lambda: dict(texts))
     with pytest.raises(GuardError, match="oper has no line in /etc/shadow"):
         accounts.Plan(order("root", OPER))
+
+
+EMPTY = {"daemon": "daemon:*:", "app": "app:!:", "oper": "oper:*:", "debian": "debian:!:", "root": "root:$6$abc$hash:"}
+
+
+def test_an_empty_password_is_locked_whosever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's, a kept one's, a person's; a revert brings it back to the account of the present session alone."""
+    shadow = SHADOW
+    for name, line in EMPTY.items():
+        shadow = shadow.replace(line, f"{name}::")
+    by_hand(monkeypatch, shadow=shadow)
+    plan = accounts.Plan(order("debian", OPER))
+    assert [shadow_of(plan.after["shadow"], name)[1] for name in EMPTY] == ["*", "*", "*", "!", "*"]
+    assert "lock daemon's password, which is empty" in plan.says
+    back = plan.to_restore("shadow")
+    assert [shadow_of(back, name)[1] for name in EMPTY] == ["*", "*", "*", "", "*"]
+    assert shadow_of(back, "debian") == shadow_of(shadow, "debian")
+    by_hand(monkeypatch, **plan.after)
+    assert accounts.Plan(order("debian", OPER)).changed == []
+
+
+def test_no_password_counts_before_that_in_shadow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty field of passwd would let in whoever comes, and a hash there opens an account that is closed."""
+    passwd = PASSWD + "lone::33:33::/var/www:/bin/sh\n+::::::\n"
+    for name, field in {"oper": "", "app": "", "bob": "$6$hidden", "daemon": "*"}.items():
+        passwd = passwd.replace(f"{name}:x:", f"{name}:{field}:")
+    by_hand(monkeypatch, passwd=passwd)
+    plan = accounts.Plan(order("root", OPER))
+    for text in (plan.after["passwd"], plan.to_restore("passwd")):
+        assert [shadow_of(text, name)[1] for name in ("oper", "app", "bob", "daemon", "lone")] == [*"xxx**"]
+        assert text.endswith("+::::::\n")
+    by_hand(monkeypatch, **plan.after)
+    assert accounts.Plan(order("root", OPER)).changed == []

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from verify.packages import left_over, lines
+from verify.packages import left_over, lines, template
+from verify.remote import ground
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 
 def package(
@@ -45,3 +51,18 @@ def test_settings_keep_their_order() -> None:
         ("A", "1"),
         ("A", "2"),
     ]
+
+
+def test_an_enabled_instance_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """systemd tells of its template as "indirect", which is no state that is asked for."""
+    wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    for name in ("many@one.service", "getty@tty1.service", "gone@one.service", "plain.service"):
+        (wants / name).symlink_to("nowhere")
+    (wants.parent / "many@.service").touch()
+    monkeypatch.setattr(ground, "UNIT_FOLDERS", [str(wants.parent)])
+    monkeypatch.setattr(ground, "LINKS", [str(tmp_path) + place for place in ground.LINKS])
+    monkeypatch.setattr(ground, "run", lambda _argv: (0, "getty@.service enabled enabled\n", ""))
+    assert ground.enabled_units() == ["getty@.service", "many@one.service"]
+    assert template("many@one.two.service") == "many@.service"
+    assert template("plain.service") == "plain.service"

@@ -1,8 +1,9 @@
 """Accounts of a commit: the four databases are rewritten as whole files, and put back the same way.
 
 What somebody else changed in them while the guard was armed stays: then only the touched lines go back.
-Access that this commit ends (an account that nobody declares, a right that was taken) is final: the version that a
-revert brings back already lacks it. The account of the session that runs the commit is never among the final ones.
+Access that this commit ends (an account that nobody declares, a right that was taken, an empty password) is final: the
+version that a revert brings back already lacks it. The account of the session that runs the commit is never among the
+final ones.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ class Plan:
             self._clear_own_groups(order)
             self._close_others(order)
             self._lock_root()
+            self._shut_empty(order)
         self.after = {name: render(fields) for name, fields in self._new.items()}
         self.changed = [name for name in self.before if self.after[name] != self.before[name]]
 
@@ -230,9 +232,35 @@ class Plan:
             self.says.append("lock root's password")
             shadow[1] = "*"
 
+    def _shut_empty(self, order: dict[str, Any]) -> None:
+        """Leave no account without a password to be asked for, kept ones and the system's included.
+
+        What is in passwd counts before what is in shadow, where people's are declared, closed or locked.
+        """
+        humans, keep = human_uids(), set(order["keep"])
+        judged = {"root", *(account["name"] for account in order["accounts"])}
+        for name, fields in self._new["passwd"].items():
+            number, shadow = number_of(fields), self._new["shadow"].get(name)
+            if number is None:
+                continue
+            ours = name in judged or (number in humans and name not in keep)
+            if fields[1] == "" or (ours and fields[1] != "x"):
+                self.says.append(f"let what /etc/passwd has for {name}'s password count no more")
+                fields[1] = "x" if shadow else "*"
+            if shadow and shadow[1:2] == [""]:
+                self.says.append(f"lock {name}'s password, which is empty")
+                shadow[1] = "*"
+
+    def _stays_shut(self, name: str) -> set[str]:
+        """Accounts whose password, in this database, is as the commit has left it also after a revert."""
+        empty = {account for account, fields in parse(self.before[name]).items() if fields[1:2] == [""]}
+        return {account for account in {*empty, *self.closed} if account in self._new[name]} - {self._present}
+
     def to_restore(self, name: str) -> str:
         """Text of a database as a revert may bring it back: as before, less what is final."""
         database = parse(self.before[name])
+        for account in self._stays_shut(name) if name in ("passwd", "shadow") else ():
+            database[account][1:2] = self._new[name][account][1:2]
         if name == "shadow":
             for account in self.closed:
                 if account != self._present:
