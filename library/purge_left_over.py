@@ -420,6 +420,9 @@ class SetUid:
     def _listed(self) -> list[str]:
         skipped = [word for path in IMAGES for word in ("-path", path, "-prune", "-o")]
         places = local_disks(read(f"{PROC}/self/mountinfo"))
+        if not places:  # find would begin where this module happens to run
+            self.kept.append("set-uid files were not looked at: no disk of a known kind is mounted")
+            return []
         argv = ["find", *places, "-xdev", *skipped, "-type", "f", "-perm", "/6000", "-print0"]
         try:
             done = subprocess.run(argv, capture_output=True, check=False, timeout=FIND_SECONDS)

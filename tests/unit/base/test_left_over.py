@@ -205,3 +205,12 @@ def test_bits_are_taken_off_the_file_that_was_found_alone(tmp_path: Path) -> Non
         with pytest.raises(OSError, match=r"Too many levels|another file"):
             module.SetUid._change(str(path))
     assert other.stat().st_mode & 0o7777 == 0o6755
+
+
+def test_without_a_known_disk_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a place find would begin where the module runs, and all would seem well."""
+    monkeypatch.setattr(module, "local_disks", lambda _: [])
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: pytest.fail("find ran"))
+    files = module.SetUid(FakeHost({}, {}), [], set())
+    assert files.found == []
+    assert "no disk of a known kind" in files.kept[0]
