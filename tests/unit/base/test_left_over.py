@@ -210,7 +210,7 @@ def test_bits_are_taken_off_the_file_that_was_found_alone(tmp_path: Path) -> Non
 def test_without_a_known_disk_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a place find would begin where the module runs, and all would seem well."""
     monkeypatch.setattr(module, "local_disks", lambda _: [])
-    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: pytest.fail("find ran"))
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("find ran"))
     files = module.SetUid(FakeHost({}, {}), [], set())
     assert files.found == []
     assert "no disk of a known kind" in files.kept[0]
