@@ -16,7 +16,7 @@ for path in $(find $places /etc/sudoers /etc/passwd /etc/shadow /etc/group /etc/
     sha256sum < "$path"
 done
 find $places -type d -exec stat -c '%n %A %U %G' {} + | sort
-units=$(find /etc/systemd/system -maxdepth 1 -type f -name '*.*' ! -name '*@.*' -printf '%f\n' | sort)
+units=$(find /etc/systemd/system -maxdepth 1 -type f -name '[!.]*.*' ! -name '*@.*' -printf '%f\n' | sort)
 shown=Id,LoadState,ActiveState,UnitFileState,Type,RemainAfterExit,StopWhenUnneeded
 systemctl show -p $shown ssh.service ssh.socket nftables.service $units |
     awk 'BEGIN { RS = ""; ORS = "\n\n" }
