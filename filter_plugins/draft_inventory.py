@@ -42,8 +42,12 @@ KEPT = {
         "base",
         "packages",
     ): "Somebody asked for these packages. Left out, verify lists them, and with purge: true they go.",
-    ("base", "units"): "These start by themselves at boot. Left out, verify lists them.",
-    ("base", "setuid"): "These give whoever runs them the rights of their owner or group. Left out, verify fails.",
+    ("base", "units"): "These start by themselves at boot. Left out, verify lists them, and with purge: true they go.",
+    (
+        "base",
+        "setuid",
+    ): "These give whoever runs them the rights of their owner or group. Left out, verify fails, and with "
+    "purge: true that is taken off.",
     ("updates", "held"): "apt holds these back, also from security updates. Left out, verify fails.",
 }
 # Of paths and units, what the policy takes and no pattern, comment or template is made of.

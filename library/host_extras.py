@@ -54,6 +54,7 @@ searched: {description: Whether the disks could be searched for them in time., t
 held: {description: Packages that apt holds back (apt-mark showhold)., type: list, elements: str, returned: success}
 """
 
+import glob
 import os
 import re
 import subprocess
@@ -66,6 +67,14 @@ DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay")
 # Where container engines keep the file systems of their images, whose programs are not the host's.
 IMAGES = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers")
 STATES = "enabled,enabled-runtime,linked,linked-runtime"
+# As verify finds enabled instances of templates (verify/remote/ground.py).
+LINKS = tuple(f"/{top}/systemd/system/*.{kind}/*@?*.*" for top in ("etc", "run") for kind in ("wants", "requires"))
+UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
 PATIENCE, SEARCH = 60, 90  # seconds
 PLAIN = {**os.environ, "LC_ALL": "C"}
 
@@ -168,12 +177,30 @@ def package_of(path: str) -> str:
     return ""
 
 
+def template(unit: str) -> str:
+    """Return the template of an instance, of another unit its own name."""
+    return re.sub(r"@.*\.", "@.", unit)
+
+
+def enabled_units() -> set[str]:
+    """Return what starts by itself, instances of templates included: systemd may tell their template as "indirect"."""
+    shown = output("systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={STATES}")
+    listed = {line.split()[0] for line in shown.split("\n") if line.strip()}
+    instances = {os.path.basename(path) for place in LINKS for path in glob.glob(place)}
+    # A package that has gone leaves links behind, and systemd starts nothing of another name.
+    return listed | {
+        one
+        for one in instances
+        if template(one) not in listed
+        and re.fullmatch(r"[A-Za-z0-9:_.@\\-]+", one)
+        and any(os.path.exists(f"{place}/{template(one)}") for place in UNIT_FOLDERS)
+    }
+
+
 def extras(packages: list[str], units: list[str], setuid: list[str]) -> dict[str, object]:
     """Return all that is beyond what is allowed."""
     there = installed(output("dpkg-query", "-W", "-f", "\\t".join(f"${{{one}}}" for one in FIELDS) + "\\n"))
     allowed, seen = wanted(there, packages)
-    shown = output("systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={STATES}")
-    enabled = {line.split()[0] for line in shown.split("\n") if line.strip()}
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as mounts:
         programs, searched = setuid_files(mounts.read())
     # An allowed package brings no further one, so a bit on a file of it was set by somebody: no package stands for it.
@@ -181,7 +208,9 @@ def extras(packages: list[str], units: list[str], setuid: list[str]) -> dict[str
     manual = output("apt-mark", "showmanual").split()
     return {
         "packages": sorted(name for name in manual if name.partition(":")[0] not in seen),
-        "units": sorted(unit for unit in enabled if not matches(unit, units)),
+        "units": sorted(
+            unit for unit in enabled_units() if not (matches(unit, units) or matches(template(unit), units))
+        ),
         "setuid": [{"path": path, "package": "" if owner in allowed else owner} for path, owner in owners],
         "searched": searched,
         "held": sorted(output("apt-mark", "showhold").split()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,7 @@ def test_what_nobody_allowed_is_told(monkeypatch: pytest.MonkeyPatch, capsys: py
     """The shell of an allowed package has no such bit by its package, so that none stands for it."""
     monkeypatch.setattr("subprocess.run", answering())
     monkeypatch.setattr(host_extras, "places", lambda _mountinfo: ["/"])
+    monkeypatch.setattr(host_extras, "LINKS", ())
     found = told(capsys)
     assert {name: found[name] for name in ("packages", "held", "units", "searched")} == {
         "packages": ["fping", "libc6:i386"],
@@ -117,6 +119,32 @@ def test_the_disks_are_those_that_verify_looks_at(monkeypatch: pytest.MonkeyPatc
     assert host_extras.places(MOUNTS) == ["/", "/srv/a b"]
     assert asked[0][1:3] == host_extras.places(MOUNTS)
     assert asked[0][3] == "-xdev"
+
+
+def test_the_units_are_those_that_verify_finds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """An enabled instance, whose template systemd does not list; it is allowed by its own name or by its template's."""
+    for name in ("DISKS", "IMAGES", "LINKS", "UNIT_FOLDERS"):
+        assert getattr(host_extras, name) == getattr(ground, name), name
+    assert f'"{host_extras.STATES}"' in Path(ground.__file__).read_text(encoding="utf-8")
+
+    wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    for name in ("tunnel@one.service", "gone@one.service", "ssh@a.service"):
+        (wants / name).symlink_to("/nowhere")
+    for name in ("tunnel@.service", "ssh@.service"):
+        (tmp_path / name).touch()
+    for module in (host_extras, ground):
+        monkeypatch.setattr(module, "LINKS", [str(tmp_path) + place for place in module.LINKS])
+        monkeypatch.setattr(module, "UNIT_FOLDERS", [str(tmp_path)])
+    listed = SHOWN["systemctl list-unit-files"]
+    monkeypatch.setattr(ground, "run", lambda _argv: (0, listed, ""))
+    monkeypatch.setattr("subprocess.run", answering())
+    monkeypatch.setattr(host_extras, "places", lambda _mountinfo: ["/"])
+    assert host_extras.enabled_units() == set(ground.enabled_units())
+    monkeypatch.setitem(ALLOWED, "units", ["ssh.service", "ssh@.service"])
+    assert told(capsys)["units"] == ["node.service", "tunnel@one.service"]
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e", "mail"])
