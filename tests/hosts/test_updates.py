@@ -447,7 +447,23 @@ def test_patch(host: Target, tmp_path: Path) -> None:
     assert versions(host) == ["1.0", "1.3"]
 
 
-def test_patch_by_the_name_of_an_advisory(host: Target) -> None:
+def tracker(folder: Path, release: str) -> Path:
+    """Write data as the security tracker has it, of the source of the patch by an advisory's name."""
+
+    def entry(version: str) -> dict[str, Any]:
+        state = {"status": "resolved", "fixed_version": version, "urgency": "not yet assigned"}
+        return {"scope": "remote", "releases": {release: state, "sid": state | {"fixed_version": "1.0.1"}}}
+
+    open_still = {"scope": "remote", "releases": {release: {"status": "open", "urgency": "low"}}}
+    versions = {"CVE-2026-10001": "1.1", "CVE-2025-9": "1.1", "CVE-2025-9999": "1.0+b1", "CVE-2026-2222": "1.0"}
+    versions |= {"CVE-2026-3333": "0", "CVE-2026-4444": "1.1+1", "TEMP-0000000-AAAAAA": "1.1"}
+    source = {cve: entry(version) for cve, version in versions.items()} | {"CVE-2026-5555": open_still}
+    path = folder / "tracker.json"
+    path.write_text(json.dumps({"sample-source": source, "other": {"CVE-2026-6666": entry("1.1")}}), encoding="utf-8")
+    return path
+
+
+def test_patch_by_the_name_of_an_advisory(host: Target, tmp_path: Path) -> None:
     """It is the source's: all that is installed of it comes, whatever its name; a name that means nothing is told."""
     source = "Source: sample-source\n"
     names = ("sample-tool", "libsample1t64", "sample-doc")
@@ -458,7 +474,12 @@ def test_patch_by_the_name_of_an_advisory(host: Target) -> None:
     after = f"{REPLACE_ZLIB}; systemctl start holdfast-health || true"
     newer = [{**sample(name, "1.1", more=source), "scripts": {"postinst": after}} for name in names]
     publish(host, security=newer)
-    done = host.play(PATCH, "-e", "package=sample-source")
+    data = tracker(tmp_path, host.host.release)
+    listed = host.play(PATCH, "-e", "package=sample-source", "-e", f"tracker={data}", "--check")
+    assert "sample-source 1.0 -> 1.1: CVE-2025-9999, CVE-2026-10001\n" in listed.text
+    assert not listed.changed
+    done = host.play(PATCH, "-e", "package=sample-source", "-e", f"tracker={data}")
+    assert "sample-source 1.0 -> 1.1: CVE-2025-9999, CVE-2026-10001\n" in done.text
     for name in names[:2]:
         assert f"installed: {name} 1.0 -> 1.1 (available for 5 days; {CVE})" in done.text
     assert "not by this patch: holdfast-health.service has failed" in done.text

@@ -458,3 +458,11 @@ def test_where_no_release_was_built_only_what_releases_is_refused(
     assert "service blog, release.path: found dist: No such file or directory; name a directory" in said, done.stderr
     assert ("The inventory has 1 mistake" in said) is stops, said
     assert (tmp_path / "contacted").exists() is not stops, done.stdout + done.stderr
+
+
+def test_a_file_that_is_not_the_security_trackers_is_refused(tmp_path: Path) -> None:
+    inventory = filled(tmp_path / "mine")
+    done = play(inventory, "--check", "-e", f"tracker={tmp_path}/none.json", roles="patch.yml")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"tracker={tmp_path}/none.json: No such file or directory. Save https://" in re.sub(r"\s+", " ", done.stdout)
+    assert not (tmp_path / "contacted").exists()

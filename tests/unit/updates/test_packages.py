@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 DPKG = """\
 dpkg-query: warning: something is odd
-installed openssl amd64 openssl 3.5.1-1
-installed libssl3t64 amd64 openssl 3.5.1-1
-installed libssl3t64 i386 openssl 3.5.1-1
-installed tzdata all tzdata 2025b-4
+installed openssl amd64 openssl 3.5.1-1 3.5.1-1
+installed libssl3t64 amd64 openssl 3.5.1-1 3.5.1-1
+installed libssl3t64 i386 openssl 3.5.1-1 3.5.1-1
+installed tzdata all tzdata 2025b-4 2025b-4
 not-installed libssl-dev amd64 openssl
-config-files openssl-tool amd64 openssl 3.0.1-1
-unpacked libz1 amd64 zlib 1:1.3-1
+config-files openssl-tool amd64 openssl 3.0.1-1 3.0.1-1
+unpacked libz1 amd64 zlib 1:1.3-1+b2 1:1.3-1
 """
 POLICY = """\
 libssl3t64:
@@ -40,7 +40,7 @@ INSTALLED = installed_packages.read(DPKG, "amd64")
 
 def test_what_is_installed() -> None:
     assert [one.name for one in INSTALLED] == ["openssl", "libssl3t64", "libssl3t64:i386", "tzdata", "libz1"]
-    assert INSTALLED[-1] == Binary("libz1", "zlib", "1:1.3-1")
+    assert INSTALLED[-1] == Binary("libz1", "zlib", "1:1.3-1+b2", "1:1.3-1")
 
 
 @pytest.mark.parametrize(

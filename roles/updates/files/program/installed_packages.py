@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from commands import Problem, must
 
-FORMAT = "${db:Status-Status} ${Package} ${Architecture} ${source:Package} ${Version}\\n"
+FORMAT = "${db:Status-Status} ${Package} ${Architecture} ${source:Package} ${Version} ${source:Version}\\n"
 # dpkg's words for what is there, whole or not; its warnings begin with none of them.
 THERE = ("installed", "unpacked", "half-installed", "half-configured", "triggers-awaited", "triggers-pending")
 POLICY = re.compile(r"^(\S+):$|^  Candidate: (\S+)$", re.MULTILINE)
@@ -22,6 +22,7 @@ class Binary:
     name: str
     source: str
     version: str
+    source_version: str
 
 
 def apt_name(package: str, architecture: str, native: str) -> str:
@@ -37,7 +38,7 @@ def native_architecture() -> str:
 def read(text: str, native: str) -> list[Binary]:
     """What is installed, from dpkg-query's answer."""
     lines = [line.split(" ") for line in text.splitlines()]
-    return [Binary(apt_name(line[1], line[2], native), line[3], line[4]) for line in lines if line[0] in THERE]
+    return [Binary(apt_name(line[1], line[2], native), *line[3:6]) for line in lines if line[0] in THERE]
 
 
 def installed() -> list[Binary]:
@@ -45,9 +46,9 @@ def installed() -> list[Binary]:
     return read(must("dpkg-query", "-W", "-f", FORMAT), native_architecture())
 
 
-def versions() -> dict[str, str]:
-    """Version of every installed package."""
-    return {one.name: one.version for one in installed()}
+def by_name() -> dict[str, Binary]:
+    """Every installed package, by apt's name."""
+    return {one.name: one for one in installed()}
 
 
 def named(name: str, among: list[Binary]) -> list[Binary]:

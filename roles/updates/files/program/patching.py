@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import apt_state
@@ -18,12 +18,14 @@ import installed_packages
 import maintenance_locks
 import old_libraries
 import reboot_need
+import tracker
 from commands import LOCK_WAIT, Problem, must, printable, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]+$")
+FIELDS = "${Package} ${Architecture} ${Version} ${source:Package} ${source:Version}"
 # What a dry run of unattended-upgrades would give to dpkg. apt's own candidate may be another version: one of a source
 # whose updates are not installed unattended.
 UNPACKS = re.compile(r"^/usr/bin/dpkg .*--unpack .*?(/\S+\.deb)\s*$", re.MULTILINE)
@@ -39,12 +41,13 @@ READING = "holdfast-health.service"
 
 @dataclass
 class Pending:
-    """One package that can be upgraded, or comes with such a one: ``installed`` is empty then."""
+    """One package that can be upgraded, or comes with such a one: without ``installed`` and ``source`` then."""
 
     package: str
     installed: str
     candidate: str
     changes: changelogs.Changes
+    source: tracker.Upgrade | None = None
 
     def __str__(self) -> str:
         """For people."""
@@ -107,15 +110,19 @@ def _same_time(path: str) -> Iterator[None]:
 
 def _of(debs: list[str]) -> list[Pending]:
     """What package files bring."""
-    native, before = installed_packages.native_architecture(), installed_packages.versions()
+    native, before = installed_packages.native_architecture(), installed_packages.by_name()
     found = []
     for deb in debs:
-        lines = must("dpkg-deb", "--field", deb, "Package", "Version", "Architecture").splitlines()
-        fields = dict(line.split(": ", 1) for line in lines)
-        name = installed_packages.apt_name(fields["Package"], fields["Architecture"], native)
-        version = before.get(name, "")
-        changes = changelogs.since(changelogs.changelog(deb), version) if version else changelogs.Changes()
-        found.append(Pending(name, version, fields["Version"], changes))
+        fields = must("dpkg-deb", "--show", "--showformat", FIELDS, deb).splitlines()[-1]  # warnings come before
+        package, architecture, candidate, source, source_version = fields.split(" ")
+        name = installed_packages.apt_name(package, architecture, native)
+        old = before.get(name)
+        if not old:
+            found.append(Pending(name, "", candidate, changelogs.Changes()))
+            continue
+        changes = changelogs.since(changelogs.changelog(deb), old.version)
+        upgrade = tracker.Upgrade(source, old.source_version, source_version)
+        found.append(Pending(name, old.version, candidate, changes, upgrade))
     return found
 
 
@@ -132,6 +139,8 @@ def listing(package: str, *, fetch: bool) -> dict[str, Any]:
     return {
         "lines": [str(entry) for entry in wanted],
         "otherwise": otherwise,
+        # For the security tracker, which knows sources.
+        "upgrades": [asdict(one) for one in sorted({entry.source for entry in wanted if entry.source})],
         "as_of": time.strftime("%Y-%m-%d %H:%M UTC", fetched),
         "reboot": _reboot(old),
     }
@@ -181,8 +190,8 @@ def _install(package: str, wanted: list[Pending]) -> list[str]:
     elif wanted:
         _unattended_upgrade()
         apt_state.mark_upgrade()
-    now = installed_packages.versions()
-    return [entry.package for entry in wanted if now.get(entry.package) != entry.candidate]
+    there = {one.name: one.version for one in installed_packages.installed()}
+    return [entry.package for entry in wanted if there.get(entry.package) != entry.candidate]
 
 
 def failed_units() -> list[str]:

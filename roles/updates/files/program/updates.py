@@ -5,10 +5,11 @@
     updates.py window                 in the host's window: restart what runs old code, reboot when needed
     updates.py pending [--as-is] [PACKAGE]   what would be installed; --as-is: by the package lists as they are
     updates.py install [PACKAGE]      install it now, restart what runs old code, tell whether the host is well
+    updates.py fixes                  which CVE ids upgrades fix: asked with the security tracker's data, JSON at stdin
     updates.py old-code               processes that run what was replaced on the disk, and restarts that were put off
     updates.py own-policy ROOT        fail where somebody else's policy-rc.d would be written over
 
-`pending` and `install` answer in JSON. Exit code 0: done; 1: a problem, told in one message.
+`pending`, `install` and `fixes` answer in JSON. Exit code 0: done; 1: a problem, told in one message.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import old_libraries
 import package_restarts
 import patching
 import reboot_need
+import tracker
 from commands import Problem, must, settings
 
 # Shares of the window, after which nobody is waited for any more, and after which no reboot begins: the host has to be
@@ -89,6 +91,8 @@ def main(verb: str, words: list[str]) -> int:
             window()
         elif verb in ("pending", "install"):
             answer(verb, words)
+        elif verb == "fixes":
+            print(json.dumps(tracker.lines(json.load(sys.stdin))))
         elif verb == "old-code":
             waiting = [f"{unit} (its package put off a restart)" for unit in old_libraries.put_off()]
             print("\n".join([*map(str, old_libraries.look()), *waiting]))

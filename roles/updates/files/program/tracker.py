@@ -1,0 +1,43 @@
+"""What Debian's security tracker says of an upgrade: the CVE ids that it fixes.
+
+The tracker names a source and, by release, the version in which each CVE is fixed. Versions are compared here, by dpkg.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import changelogs
+
+
+@dataclass(frozen=True, order=True)
+class Upgrade:
+    """A source of which something is upgraded, and its versions: a package's own may be another one."""
+
+    source: str
+    installed: str
+    candidate: str
+
+
+def fixed(upgrade: Upgrade, fixes: dict[str, str]) -> list[str]:
+    """CVE ids that are open in the installed version and not in the next one, by the versions that fix them."""
+    newer = functools.cache(changelogs.newer)  # a kernel has thousands of CVE ids, fixed in dozens of versions
+    found = [
+        cve
+        for cve, version in fixes.items()
+        if newer(version, upgrade.installed) and not newer(version, upgrade.candidate)
+    ]
+    return sorted(found, key=lambda cve: [int(part) for part in cve.split("-")[1:]])
+
+
+def lines(asked: dict[str, Any]) -> list[str]:
+    """Tell of each of the ``upgrades`` what it fixes, by ``fixes``: for a source its CVE ids and their versions."""
+    told = []
+    for one in asked["upgrades"]:
+        upgrade = Upgrade(**one)
+        known = asked["fixes"].get(upgrade.source)
+        cves = "unknown to it" if known is None else ", ".join(fixed(upgrade, known)) or "no CVE id"
+        told.append(f"{upgrade.source} {upgrade.installed} -> {upgrade.candidate}: {cves}")
+    return told
