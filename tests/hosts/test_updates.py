@@ -67,6 +67,8 @@ OLDER = {
 OWN = "/usr/lib/sample-own/own"
 DAEMONS = ["sample-older", "sample-own", "sample-script", "sample-second"]
 PACKAGES = "sample-older sample-own sample-script"
+# Named at once with others of its package, and stopped by somebody before the update comes.
+DOWN = "sample-down"
 # Map a file so that it could be run, delete it where it is one's own, and take a name that would clear a screen.
 MAPS = """import ctypes, mmap, os, sys, time
 f = open(sys.argv[1], "rb")
@@ -143,6 +145,7 @@ def daemons(version: str) -> list[dict[str, Any]]:
     """
     own = daemon("sample-own", version, {"sample-own": f"{OWN} 3600"}, SCRIPTS)
     two = {"sample-script": "/usr/bin/sleep 3601", "sample-second": "/usr/bin/sleep 3602"}
+    two |= {DOWN: "/usr/bin/sleep 3604"}
     older = daemon("sample-older", version, {"sample-older": "/usr/bin/sleep 3603"}, OLDER)
     packages = [own | {"copies": {OWN: "/usr/bin/sleep"}}, daemon("sample-script", version, two, SCRIPTS), older]
     if version == "1.0":
@@ -215,6 +218,7 @@ def test_by_themselves_and_in_the_window(host: Target) -> None:
     publish(host, security=daemons("1.0"))
     host.sh(f"apt-get -qqy install {PACKAGES} >/dev/null 2>&1")
     publish(host, security=daemons("1.1"))
+    host.sh(f"systemctl stop {DOWN}")
     began, daemons_began = process(host), processes(host)
     assert are_others([""] * len(DAEMONS), daemons_began)
     # Somebody who maps what is replaced below, and seems to be the service; and one who only seems to map such things.
@@ -227,8 +231,8 @@ def test_by_themselves_and_in_the_window(host: Target) -> None:
     host.host.exec(["systemctl", "start", "apt-daily-upgrade.service"], timeout=120 * host.patience)
     assert versions(host) == ["1.0", "1.1"]
     assert process(host) == began, "the service was restarted outside of the window"
-    came = host.sh(f"dpkg-query -W -f '${{Version}} ' {PACKAGES}; systemctl is-active sample-new").split()
-    assert came == ["1.1", "1.1", "1.1", "active"]
+    came = host.sh(f"dpkg-query -W -f '${{Version}} ' {PACKAGES}; systemctl is-active sample-new {DOWN}").split()
+    assert came == ["1.1", "1.1", "1.1", "active", "active"], "what did not run was started at once"
     assert processes(host) == daemons_began, "a service was restarted outside of the window by its package"
     old = host.sh(f"{PROGRAM} old-code")
     assert f"({began}, sample.service: {LIBRARY})" in old
@@ -478,8 +482,10 @@ def test_patch_by_the_name_of_an_advisory(host: Target, tmp_path: Path) -> None:
     listed = host.play(PATCH, "-e", "package=sample-source", "-e", f"tracker={data}", "--check")
     assert "sample-source 1.0 -> 1.1: CVE-2025-9999, CVE-2026-10001\n" in listed.text
     assert not listed.changed
+    # A host whose program is older than the question is patched all the same.
+    host.sh(f"""sed -i 's/verb == "fixes"/verb == "no such"/' {PROGRAM}""")
     done = host.play(PATCH, "-e", "package=sample-source", "-e", f"tracker={data}")
-    assert "sample-source 1.0 -> 1.1: CVE-2025-9999, CVE-2026-10001\n" in done.text
+    assert "which CVE ids it fixes could not be asked" in " ".join(done.text.split())
     for name in names[:2]:
         assert f"installed: {name} 1.0 -> 1.1 (available for 5 days; {CVE})" in done.text
     assert "not by this patch: holdfast-health.service has failed" in done.text

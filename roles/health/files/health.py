@@ -33,6 +33,8 @@ LAST_DAYS = 7
 FAR = 2932896  # the last day of the year 9999, as shadow(5) counts days
 LAST_UPGRADE = "/var/lib/apt/periodic/unattended-upgrades-stamp"
 LOOP, SHORT_WHILE = 3, 600  # starts by systemd alone, seconds since the last one: as verify's promise counts them
+# They are started again after each logout.
+CONSOLES = re.compile(r"((serial|container)-)?getty@.*|console-getty\.service")
 LEVELS = {"ok": 0, "note": 0, "warn": 1, "fail": 2}
 
 Finding = dict[str, Any]
@@ -217,7 +219,7 @@ def loops(uptime: float) -> Iterator[Finding]:
         unit = dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
         restarts = int(unit.get("NRestarts") or 0)
         ago = uptime - int(unit.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
-        if restarts >= LOOP and ago < SHORT_WHILE:
+        if restarts >= LOOP and ago < SHORT_WHILE and not CONSOLES.match(unit["Id"]):
             found += 1
             text = f"was started again {restarts} times, last {ago:.0f} s ago: journalctl -u {unit['Id']}"
             yield finding("restarts", unit["Id"], "fail", text, restarts)

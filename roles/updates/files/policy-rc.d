@@ -46,10 +46,15 @@ named_with_it() {
 	done
 }
 
-# What does not run, nobody works with. What could not be written down would never be restarted.
+# What does not run, nobody works with. What could not be written down would never be restarted. A timer or socket runs
+# no code, and a socket that is restarted behind its service's back does not come up again.
 put_off() {
 	found=1
 	for unit in $(systemctl show --property=Id --value -- "$1" $(named_with_it)); do
+		case $unit in
+		*.service) ;;
+		*) continue ;;
+		esac
 		systemctl --quiet is-active -- "$unit" || continue
 		start=$(systemctl show --property=InvocationID --value -- "$unit") || return 1
 		mkdir -p -- "$HOLDFAST_PUT_OFF" && printf '%s\n' "$start" >"$HOLDFAST_PUT_OFF/$unit" || return 1
@@ -58,12 +63,24 @@ put_off() {
 	return $found
 }
 
+# A restart starts what is enabled and down, too, as a unit that is new in this version. It does not wait with the others.
+start_those_down() {
+	for unit in $(named_with_it); do
+		case $unit in *[*?[]*) continue ;; esac # a pattern fits what systemd knows of, and that runs
+		systemctl --quiet is-active -- "$unit" && continue
+		case $(systemctl is-enabled -- "$unit" 2>&1) in
+		enabled*) systemctl --quiet --no-block start -- "$unit" ;;
+		esac
+	done
+}
+
 quiet=
 if [ "$1" = --quiet ]; then
 	quiet=$1
 	shift
 fi
 if [ -n "$HOLDFAST_PUT_OFF" ] && ! may_end "$1" "$2" && put_off "$1"; then
+	[ "$2" != restart ] || start_those_down
 	exit 101
 fi
 if [ -x $OWN ]; then

@@ -77,8 +77,9 @@ def test_failed_units_by_their_names_alone(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_is_started_over_and_over_is_told_though_it_never_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many starts count while the last one is not long ago; an old crash, or a first start, is no loop."""
+    """Many starts count while the last one is not long ago; an old crash, a first start, a logout, is no loop."""
     blocks = [("loop", 3, 995), ("once", 2, 995), ("long-ago", 90, 300), ("first", 0, 999), ("never", 0, 0)]
+    blocks += [("getty@tty1", 9, 995), ("serial-getty@ttyS0", 9, 995), ("console-getty", 9, 995)]
     text = "\n\n".join(
         f"Id={name}.service\nNRestarts={count}\nExecMainStartTimestampMonotonic={at * 1_000_000}"
         for name, count, at in blocks

@@ -39,10 +39,18 @@ case "$*" in
     ;;
 'show --property=InvocationID --value -- '*) printf 'start-of-%s\n' "$5" ;;
 '--quiet is-active -- '*) grep -qxF -- "$4" "$0.active" ;;
+'is-enabled -- '*) case $3 in disabled*) echo disabled; exit 1 ;; *) echo enabled ;; esac ;;
 *) echo "$*" >>"$0.did" ;;
 esac
 """
-RUNNING = ["nginx.service", "postgresql@15-main.service", "ssh.service", "nginx.timer", r"a\x2db.service"]
+RUNNING = [
+    "nginx.service",
+    "postgresql@15-main.service",
+    "ssh.service",
+    "nginx.timer",
+    "nginx.socket",
+    r"a\x2db.service",
+]
 
 
 @pytest.fixture
@@ -80,7 +88,7 @@ def noted(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("action", ["restart", "try-restart", "force-reload", "reload-or-restart", "upgrade", "stop"])
-@pytest.mark.parametrize("unit", ["nginx", "nginx.service", "nginx.timer", r"a\x2db.service"])
+@pytest.mark.parametrize("unit", ["nginx", "nginx.service", r"a\x2db.service"])
 def test_amid_the_job_what_runs_goes_on(unit: str, action: str, ask: Ask, tmp_path: Path) -> None:
     """By the name that either of Debian's helpers has for it, and it is noted for the window."""
     assert ask(unit, action, script="prerm") == NO
@@ -96,13 +104,25 @@ def test_all_of_a_pattern_that_run(ask: Ask, tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("deb-systemd-invoke"), reason="a part of Debian")
 def test_all_that_debians_helper_names_at_once(ask: Ask, tmp_path: Path) -> None:
     """It asks about the first, is refused, and asks about no other."""
-    at_once = ("nginx.service", "mariadb.service", "nginx.timer", "postgresql@15-*")
+    at_once = ("nginx.service", "nginx.socket", "nginx.timer", "postgresql@15-*")
     did = tmp_path / "tools/systemctl.did"
     assert ask("restart", *at_once, by="deb-systemd-invoke") == 0
-    assert sorted(noted(tmp_path)) == ["nginx.service", "nginx.timer", "postgresql@15-main.service"]
+    assert sorted(noted(tmp_path)) == ["nginx.service", "postgresql@15-main.service"]
     assert not did.exists()
     assert ask("restart", *at_once, by="deb-systemd-invoke", job=False) == 0
     assert f"--quiet --system restart {' '.join(at_once)}" in did.read_text()
+
+
+@pytest.mark.skipif(not shutil.which("deb-systemd-invoke"), reason="a part of Debian")
+@pytest.mark.parametrize("action", ["restart", "try-restart"])
+def test_what_is_down_does_not_wait_with_the_others(action: str, ask: Ask, tmp_path: Path) -> None:
+    """Nobody would start it later: the helper is refused all of it at once, and the window restarts only what runs."""
+    named = ("new.service", "nginx.service", "new.timer", "disabled.service", "nginx.timer")
+    did = tmp_path / "tools/systemctl.did"
+    assert ask(action, *named, by="deb-systemd-invoke") == 0
+    assert list(noted(tmp_path)) == ["nginx.service"]
+    started = [f"--quiet --no-block start -- {unit}" for unit in ("new.service", "new.timer")]
+    assert (did.read_text().splitlines() if did.exists() else []) == (started if action == "restart" else [])
 
 
 @pytest.mark.skipif(not shutil.which("deb-systemd-invoke"), reason="a part of Debian")
@@ -128,6 +148,9 @@ def test_sshd_together_with_what_debian_names_with_it(ask: Ask, tmp_path: Path) 
         {"words": ("nginx", "stop"), "script": "prerm", "want": "deinstall"},
         {"words": ("nginx", "stop"), "script": "prerm", "want": "purge"},
         {"words": ("nginx", "stop"), "script": "prerm", "want": ""},
+        # They run no code.
+        {"words": ("nginx.timer", "restart")},
+        {"words": ("nginx.socket", "restart")},
         {"words": ("ssh", "restart")},
         {"words": ("ssh.service", "restart")},
         {"words": ("rescue-ssh.target", "restart")},

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 import tracker
+from installed_packages import Binary
 
 FIXES = {"CVE-2026-2": "1.0-1+deb13u1", "CVE-2025-10000": "1.0-1+deb13u2", "CVE-2025-9999": "1.0-1+deb13u2"}
 
@@ -38,3 +39,12 @@ def test_lines() -> None:
         "fixes": {"a": {"CVE-2026-1111": "2"}, "b": {"CVE-2026-2222": "3"}},
     }
     assert tracker.lines(asked) == ["a 1 -> 2: CVE-2026-1111", "b 1 -> 2: no CVE id", "c 1 -> 2: unknown to it"]
+
+
+def test_the_source_as_the_tracker_knows_it() -> None:
+    """A rebuilt package has another version than its source; the signed kernel has another source, and version."""
+    rebuilt = Binary("libz1", "zlib", "1:1.3-1+b2", "1:1.3-1")
+    assert tracker.upgrade("zlib", rebuilt, "1:1.3-2", "1:1.3-2+b1") == tracker.Upgrade("zlib", "1:1.3-1", "1:1.3-2")
+    kernel = Binary("linux-image-amd64", "linux-signed-amd64", "6.1.176-1", "6.1.176+1")
+    found = tracker.upgrade("linux-signed-amd64", kernel, "6.1.192+3", "6.1.192-3")
+    assert found == tracker.Upgrade("linux", "6.1.176-1", "6.1.192-3")

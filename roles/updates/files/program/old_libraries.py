@@ -25,8 +25,8 @@ ONLY_BY_REBOOT = re.compile(
     r"^(dbus|dbus-broker|systemd-logind|((serial|container)-)?getty@.*|console-getty|networking|ifup@.*|NetworkManager"
     r"|wpa_supplicant)\.service$"
 )
-# So it is with the containers that live on one of these. Where its own package has replaced it, that package knows how
-# it is restarted, and has asked for it.
+# So it is with the containers that live on one of these, but where its own package has asked for the restart: it knows
+# how that goes.
 CONTAINERS = re.compile(r"^(docker|containerd|podman|libvirtd)\.service$")
 SSHD = "ssh.service"  # a reload starts it anew in place, after it has tested its configuration
 SETTLE_SECONDS = 5

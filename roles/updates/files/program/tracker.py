@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import changelogs
+
+if TYPE_CHECKING:
+    from installed_packages import Binary
+
+# Debian builds its kernel twice: unsigned from the source that the tracker knows, and signed by one of this name, whose
+# packages have the first one's version.
+SIGNED_KERNEL = "linux-signed-"
 
 
 @dataclass(frozen=True, order=True)
@@ -19,6 +26,13 @@ class Upgrade:
     source: str
     installed: str
     candidate: str
+
+
+def upgrade(source: str, old: Binary, source_version: str, candidate: str) -> Upgrade:
+    """Return which source is upgraded with a package, as the tracker knows it. ``candidate``: the package's version."""
+    if source.startswith(SIGNED_KERNEL):
+        return Upgrade("linux", old.version, candidate)
+    return Upgrade(source, old.source_version, source_version)
 
 
 def fixed(upgrade: Upgrade, fixes: dict[str, str]) -> list[str]:
