@@ -27,6 +27,7 @@ CODE = (
     "filter_plugins",
     "lookup_plugins",
     "library",
+    "module_utils",
     "action_plugins",
     "callback_plugins",
     "roles",

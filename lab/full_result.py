@@ -24,6 +24,7 @@ COVERED = (
     "roles",
     "action_plugins",
     "library",
+    "module_utils",
     "filter_plugins",
     "lookup_plugins",
     "callback_plugins",

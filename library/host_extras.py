@@ -54,28 +54,24 @@ searched: {description: Whether the disks could be searched for them in time., t
 held: {description: Packages that apt holds back (apt-mark showhold)., type: list, elements: str, returned: success}
 """
 
-import glob
 import os
 import re
 import subprocess
-from fnmatch import fnmatchcase
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.left_over import (
+    STATES,
+    NotListedError,
+    allows,
+    enabled_instances,
+    is_roots,
+    matches,
+    setuid_files,
+    template,
+)
 
 FIELDS = ("Package", "db:Status-Abbrev", "Priority", "Essential", "Pre-Depends", "Depends", "Recommends", "Provides")
-DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay")
-# Where container engines keep the file systems of their images, whose programs are not the host's.
-IMAGES = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers")
-STATES = "enabled,enabled-runtime,linked,linked-runtime"
-# As verify finds enabled instances of templates (verify/remote/ground.py).
-LINKS = tuple(f"/{top}/systemd/system/*.{kind}/*@?*.*" for top in ("etc", "run") for kind in ("wants", "requires"))
-UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-)
-PATIENCE, SEARCH = 60, 90  # seconds
+PATIENCE = 60  # seconds
 PLAIN = {**os.environ, "LC_ALL": "C"}
 
 
@@ -83,25 +79,20 @@ class NoAnswerError(Exception):
     """A command gives no answer, and without it the host would look as if nothing were there."""
 
 
-def output(*argv: str, seconds: int = PATIENCE, codes: tuple[int, ...] = (0,)) -> str:
+def output(*argv: str, codes: tuple[int, ...] = (0,)) -> str:
     """Return what a command prints.
 
     :param codes: with which it may end.
     :raises NoAnswerError: it ended otherwise, or did not in time.
     """
     try:
-        done = subprocess.run(argv, capture_output=True, check=False, timeout=seconds, env=PLAIN)
+        done = subprocess.run(argv, capture_output=True, check=False, timeout=PATIENCE, env=PLAIN)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoAnswerError(f"{argv[0]} gave no answer on this host: {error}") from error
     if done.returncode not in codes:
         said = (done.stderr.decode(errors="replace").strip().splitlines() or ["without a word"])[-1]
         raise NoAnswerError(f"{argv[0]} fails on this host with code {done.returncode} ({said})")
     return done.stdout.decode(errors="replace")
-
-
-def matches(name: str, patterns: list[str]) -> bool:
-    """Tell whether a name is allowed by one of the patterns."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def names(relation: str) -> set[str]:
@@ -142,59 +133,30 @@ def wanted(packages: dict[str, dict[str, str]], patterns: list[str]) -> tuple[se
     return allowed, seen
 
 
-def places(mountinfo: str) -> list[str]:
-    """Return where the local disks are mounted that let programs change their user."""
-    found = []
-    for line in mountinfo.split("\n"):
-        before, _dash, after = line.partition(" - ")
-        words = before.split(" ")
-        if len(words) > 5 and after.split(" ")[0] in DISKS and "nosuid" not in words[5].split(","):
-            found.append(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), words[4]))
-    return [place for place in found if not place.startswith(IMAGES)]
-
-
-def setuid_files(mountinfo: str) -> tuple[list[str], bool]:
-    """Return the programs that change their user or group, and whether the search came to its end."""
-    roots = places(mountinfo)
-    if not roots:  # find would look where it is started
-        return [], True
-    skipped = [word for path in IMAGES for word in ("-path", path, "-prune", "-o")]
-    asked = [*skipped, "-type", "f", "-perm", "/6000", "-print0"]
-    try:
-        # A file that goes meanwhile makes it end with 1.
-        shown = output("find", *roots, "-xdev", *asked, seconds=SEARCH, codes=(0, 1))
-    except NoAnswerError:
-        return [], False
-    return sorted(set(filter(None, shown.split("\0")))), True
-
-
 def package_of(path: str) -> str:
     """Return the package that has a file, by its name or the one from before /usr was merged; empty where none has."""
-    for name in (path, path.removeprefix("/usr")):
+    for name in (path, path.removeprefix("/usr")) if is_roots(path) else ():
         found = re.match(r"([a-z0-9][a-z0-9+.-]*)(:[a-z0-9]+)?: ", output("dpkg-query", "-S", name, codes=(0, 1)))
         if found:
             return found[1]
     return ""
 
 
-def template(unit: str) -> str:
-    """Return the template of an instance, of another unit its own name."""
-    return re.sub(r"@.*\.", "@.", unit)
-
-
 def enabled_units() -> set[str]:
     """Return what starts by itself, instances of templates included: systemd may tell their template as "indirect"."""
     shown = output("systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={STATES}")
     listed = {line.split()[0] for line in shown.split("\n") if line.strip()}
-    instances = {os.path.basename(path) for place in LINKS for path in glob.glob(place)}
-    # A package that has gone leaves links behind, and systemd starts nothing of another name.
-    return listed | {
-        one
-        for one in instances
-        if template(one) not in listed
-        and re.fullmatch(r"[A-Za-z0-9:_.@\\-]+", one)
-        and any(os.path.exists(f"{place}/{template(one)}") for place in UNIT_FOLDERS)
-    }
+    return listed | {one for one in enabled_instances() if template(one) not in listed}
+
+
+def beyond(mountinfo: str, allowed: list[str]) -> tuple[list[str], bool]:
+    """Return programs that change their user or group and of which no name is allowed; and whether all were seen."""
+    try:
+        found = setuid_files(mountinfo)
+    except NotListedError:
+        return [], False
+    unnamed = [names[0] for names in found if not any(matches(name, allowed) for name in names)]
+    return [os.fsencode(path).decode(errors="replace") for path in unnamed], True
 
 
 def extras(packages: list[str], units: list[str], setuid: list[str]) -> dict[str, object]:
@@ -202,15 +164,13 @@ def extras(packages: list[str], units: list[str], setuid: list[str]) -> dict[str
     there = installed(output("dpkg-query", "-W", "-f", "\\t".join(f"${{{one}}}" for one in FIELDS) + "\\n"))
     allowed, seen = wanted(there, packages)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as mounts:
-        programs, searched = setuid_files(mounts.read())
+        programs, searched = beyond(mounts.read(), setuid)
     # An allowed package brings no further one, so a bit on a file of it was set by somebody: no package stands for it.
-    owners = [(path, package_of(path)) for path in programs if not matches(path, setuid)]
+    owners = [(path, package_of(path)) for path in programs]
     manual = output("apt-mark", "showmanual").split()
     return {
         "packages": sorted(name for name in manual if name.partition(":")[0] not in seen),
-        "units": sorted(
-            unit for unit in enabled_units() if not (matches(unit, units) or matches(template(unit), units))
-        ),
+        "units": sorted(unit for unit in enabled_units() if not allows(units, unit)),
         "setuid": [{"path": path, "package": "" if owner in allowed else owner} for path, owner in owners],
         "searched": searched,
         "held": sorted(output("apt-mark", "showhold").split()),

@@ -14,7 +14,10 @@ description:
     set-gid bits off files that are not; of a file of a package by C(dpkg-statoverride), so that an upgrade brings none
     back. What a purged package brings goes with it.
   - A unit by which the present login came in, which the network, logins or an allowed unit may need, or which mounts
-    something, is kept, and so is a file that cannot be changed. C(kept) says why.
+    something, is kept, and so is the package that brings such a one. So is a package on hold, a file of which an
+    allowed one is another name, one in the root folder of another system, and one that cannot be changed. C(kept) says
+    why.
+  - All is judged before anything goes. Check mode tells what a run would do.
 author: [holdfast]
 options:
   allowed:
@@ -52,7 +55,6 @@ says: {description: All of it in words. In check mode what would be done., type:
 """
 
 import contextlib
-import fnmatch
 import glob
 import grp
 import os
@@ -60,25 +62,24 @@ import pwd
 import re
 import shutil
 import stat
-import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.left_over import (
+    STATES,
+    NotListedError,
+    allows,
+    enabled_instances,
+    is_roots,
+    matches,
+    other_root,
+    setuid_files,
+    template,
+)
 
 GONE = "Remv|Purg"
+BROUGHT = re.compile(r"(?m)^(?:/usr)?/lib/systemd/system/([^/\n]+\.[a-z]+)$")
 MARKS = "/var/lib/apt/extended_states"
-# As verify lists them (verify/remote/ground.py).
-STATES = "enabled,enabled-runtime,linked,linked-runtime"
-LINKS = tuple(f"/{top}/systemd/system/*.{kind}/*@?*.*" for top in ("etc", "run") for kind in ("wants", "requires"))
-UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-)
-DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay")
-IMAGES = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers")
-FIND_SECONDS = 90
 # What the others (mounts, swap, targets) hold, only somebody who knows it can let go.
 KINDS = (".service", ".timer", ".socket", ".path")
 # Never stopped, whatever somebody allows: logins, and what systemd and holdfast stand on.
@@ -89,17 +90,22 @@ GROUND = {
     "network-pre.target", "network.target", "network-online.target", "nss-lookup.target", "nss-user-lookup.target",
     "systemd-user-sessions.service", "ssh.service", "ssh.socket", "sshd.service",
 }  # fmt: skip
+# What comes before these is no ground of anything: nearly all is ordered so, and nearly all comes after them.
+NO_ORDER = {
+    "basic.target", "sockets.target", "timers.target", "paths.target", "slices.target", "time-sync.target",
+    "multi-user.target", "graphical.target", "rescue.target", "emergency.target", "shutdown.target", "umount.target",
+}  # fmt: skip
+STEPS = 3  # from one unit to what comes after it: a pool's import comes before a target, that before its mounts
 # A login may come through them, and they are ordered before nothing. Others hold the device of tunnels.
-TUNNELS = ("wg-quick@*", "*vpn*", "tailscaled*", "zerotier*", "*strongswan*", "*ipsec*")
+TUNNELS = (
+    "wg-quick@*", "*vpn*", "tailscaled*", "zerotier*", "*strongswan*", "*ipsec*", "netbird*", "netclient*", "nebula*",
+)  # fmt: skip
+MOUNTING = ("autofs*", "*sshfs*", "*mergerfs*", "*rclone*")
 TUNNEL_DEVICE = "/dev/net/tun"
-PROPERTIES = "Id,FragmentPath,Before,RequiredBy,BoundBy,RequisiteOf,Triggers,ControlGroup"
+PROPERTIES = "Id,FragmentPath,Before,RequiredBy,BoundBy,RequisiteOf,ConsistsOf,Triggers,ControlGroup"
 SETS = "/var/lib/holdfast/sets/*.json"
+AT_ONCE = 100  # paths in one question to dpkg: more may be longer than a command line can be
 PROC, CGROUPS, SS = "/proc", "/sys/fs/cgroup", "/usr/bin/ss"
-
-
-def matches(name: str, patterns: list[str] | tuple[str, ...]) -> bool:
-    """Whether a name is one of the patterns."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def printable(text: str) -> str:
@@ -125,20 +131,21 @@ class Host:
     def owners(self, paths: list[str]) -> dict[str, tuple[str, str]]:
         """Return the package of each file that has one, and the path that the package has for it.
 
-        A file in `/usr/lib` may be known by `/lib`, which is a link to it, and the other way round.
+        A file in `/usr/lib` may be known by `/lib`, which is a link to it, and the other way round. What lies where
+        others than root choose the names is no package's, and dpkg is not asked about it.
         """
-        known = {}
-        for path in paths:
-            known.update(dict.fromkeys({path, path.removeprefix("/usr"), f"/usr{path}"}, path))
         found: dict[str, tuple[str, str]] = {}
-        if not known:
-            return found
-        asked = [re.sub(r"([*?\[\]\\])", r"\\\1", path) for path in known]
-        _code, out, _err = self.module.run_command(["dpkg-query", "-S", *asked])  # fails for what is nobody's
-        for line in out.split("\n"):
-            names, colon, path = line.partition(": ")
-            if colon and path in known and not names.startswith("diversion "):
-                found[known[path]] = (names.split(", ")[0].partition(":")[0], path)
+        paths = [path for path in paths if is_roots(path)]
+        for some in (paths[first : first + AT_ONCE] for first in range(0, len(paths), AT_ONCE)):
+            known = {}
+            for path in some:
+                known.update(dict.fromkeys({path, path.removeprefix("/usr"), f"/usr{path}"}, path))
+            asked = [re.sub(r"([*?\[\]\\])", r"\\\1", path) for path in known]
+            _code, out, _err = self.module.run_command(["dpkg-query", "-S", *asked])  # fails for what is nobody's
+            for line in out.split("\n"):
+                names, colon, path = line.partition(": ")
+                if colon and path in known and not names.startswith("diversion "):
+                    found[known[path]] = (names.split(", ")[0].partition(":")[0], path)
         return found
 
 
@@ -150,42 +157,63 @@ class Packages:
 
     def __init__(self, host: Host, allowed: list[str]) -> None:
         """Find what is left over; end the module where its purge would take along what is to stay."""
-        self.host = host
-        self.core = self._core()
-        asked = [name for name in host.run("apt-mark", "showmanual").split() if not self._stays(name, allowed)]
-        self.found = self._unneeded(asked) if asked else []
+        self.host, self.allowed = host, allowed
+        out = host.run("dpkg-query", "-W", "-f", "${binary:Package}\t${db:Status-Status}\t${Priority}\t${Essential}\n")
+        lines = [line.split("\t") for line in out.splitlines()]
+        self.core = {one[0].partition(":")[0] for one in lines if {"required", "important", "yes"} & {*one[2:]}}
+        self.stay = {one[0] for one in lines if one[1] == "installed" and self._stays(one[0])}
+        self.asked = [name for name in host.run("apt-mark", "showmanual").split() if not self._stays(name)]
+        held = {*host.run("apt-mark", "showhold").split()} if self.asked else set()
+        self.kept = [f"{name} stays: it is on hold" for name in self.asked if name in held]
+        self._find()
+
+    def _find(self) -> None:
+        self.found = self._unneeded(self.asked) if self.asked else []
         self.gone = self._would(GONE, "purge", *self.found) if self.found else []
-        self._refuse(allowed)
+        self._refuse()
 
-    def _core(self) -> set[str]:
-        """Packages without which Debian is none."""
-        out = self.host.run("dpkg-query", "-W", "-f", "${Package} ${Priority} ${Essential}\n")
-        words = (line.split() for line in out.splitlines())
-        return {one[0] for one in words if {"required", "important", "yes"} & {*one[1:]}}
+    def keep(self, obstacles: list[tuple[str, str, str]]) -> None:
+        """Keep the packages with which units would go that are not taken away unasked: (package, unit, reason)."""
+        kept = {}
+        for name in self.found:
+            along = {one.partition(":")[0] for one in self._would(GONE, "purge", name)}
+            if why := next((f"{unit}: {reason}" for package, unit, reason in obstacles if package in along), ""):
+                kept[name] = why
+        # What only several of them take along together, each of them does.
+        for name, why in (kept or dict.fromkeys(self.found, ": ".join(obstacles[0][1:]))).items():
+            self.asked.remove(name)
+            self.stay.add(name)
+            self.kept.append(f"{name} stays: with it would go {why}")
+        self._find()
 
-    def _stays(self, name: str, allowed: list[str]) -> bool:
+    def _stays(self, name: str) -> bool:
+        """Whether it is Debian's own core, or allowed."""
         bare = name.partition(":")[0]
-        return bare in self.core or matches(bare, allowed)
+        return bare in self.core or matches(bare, self.allowed)
 
     def _would(self, what: str, *argv: str) -> list[str]:
         """Packages that a call of apt-get would install (Inst) or remove (Remv|Purg)."""
         return re.findall(rf"(?m)^(?:{what}) (\S+)", self.host.run("apt-get", "-s", "-q", *argv))
 
     def _unneeded(self, names: list[str]) -> list[str]:
-        """Those of the packages that nothing else needs; tried on a copy of apt's marks."""
+        """Those of the packages that nothing which stays needs; tried on a copy of apt's marks.
+
+        What is allowed stays by itself, also where it once came along with something.
+        """
         copy = os.path.join(self.host.module.tmpdir, "extended_states")
         if os.path.exists(MARKS):
             shutil.copyfile(MARKS, copy)
         else:
             open(copy, "w").close()
         option = f"Dir::State::extended_states={copy}"
+        self.host.run("apt-mark", "-o", option, "manual", *sorted(self.stay))
         self.host.run("apt-mark", "-o", option, "auto", *names)
         gone = set(self._would(GONE, "-o", option, "-o", "APT::AutoRemove::SuggestsImportant=false", "autoremove"))
         return [name for name in names if name in gone]
 
-    def _refuse(self, allowed: list[str]) -> None:
+    def _refuse(self) -> None:
         new = self._would("Inst", "purge", *self.found) if self.found else []
-        kept = sorted(name for name in self.gone if name not in self.found and self._stays(name, allowed))
+        kept = sorted(name for name in self.gone if name not in self.found and self._stays(name))
         found = ", ".join(self.found)
         if new:
             self.host.module.fail_json(
@@ -233,18 +261,9 @@ def stem(unit: str) -> str:
     return unit.rpartition(".")[0].partition("@")[0]
 
 
-def template(unit: str) -> str:
-    """The template of an instance, of another unit its own name."""
-    return re.sub(r"@.*\.", "@.", unit)
-
-
-def enabled_instances() -> dict[str, str]:
-    """Return the state of each enabled instance: systemd lists its template, and that as "indirect"."""
-    paths = [path for place in LINKS for path in glob.glob(place)]
-    states = {os.path.basename(path): "enabled-runtime" if path.startswith("/run") else "enabled" for path in paths}
-    # A package that has gone leaves links behind, and systemd starts nothing of another name.
-    there = {name for name in states for place in UNIT_FOLDERS if os.path.exists(f"{place}/{template(name)}")}
-    return {name: states[name] for name in sorted(there) if re.fullmatch(r"[A-Za-z0-9:_.@\\-]+", name)}
+def also_named(text: str) -> list[str]:
+    """Return what a unit's file has disabled along with it."""
+    return [name for line in re.findall(r"(?m)^Also=(.*)$", text) for name in line.split()]
 
 
 def holds_a_tunnel(group: str) -> bool:
@@ -278,41 +297,64 @@ def carriers(listed: str) -> set[str]:
 
 
 class Units:
-    """What systemd starts by itself."""
+    """What systemd starts by itself, and what packages bring."""
 
-    def __init__(self, host: Host, allowed: list[str], without: set[str]) -> None:
-        """Find what is left over and can go. What the packages ``without`` bring goes with them."""
+    def __init__(self, host: Host, allowed: list[str], packages: list[str]) -> None:
+        """Find what is left over and can go. What the ``packages`` bring, which are to be purged, goes with them.
+
+        ``obstacles``: units of theirs that would be kept if they were not theirs, as (package, unit, reason).
+        """
         self.host, self.allowed = host, allowed
         self.kept: list[str] = []
-        out = host.run("systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={STATES}")
-        self.states = {one[0]: one[1] for one in (line.split() for line in out.splitlines()) if len(one) > 1}
-        self.states |= {name: state for name, state in enabled_instances().items() if template(name) not in self.states}
-        found = [name for name in self.states if not (matches(name, allowed) or matches(template(name), allowed))]
-        self.loaded = {name: self._loaded(name) for name in found}
-        paths = {name: loaded[-1].get("FragmentPath", "") for name, loaded in self.loaded.items() if loaded}
-        owners = host.owners([path for path in paths.values() if path])
-        here = {stem(unit) for unit in lineage()[0]}
-        self.carriers = carriers(host.module.run_command([SS, "-Htne", "state", "established"])[1]) if found else set()
-        # A unit of a service that was removed: its role ends it in order.
+        self.loaded: dict[str, list[dict[str, str]]] = {}
+        self.after: dict[str, set[str]] = {}
+        self.here = {stem(unit) for unit in lineage()[0]}
+        self.carriers: set[str] | None = None
+        self.brought = self._brought(packages)
+        self.states = self._enabled()
+        theirs = [name for name in self.states if template(name) in self.brought or name in self.brought]
+        left = self._left_over()
+        gone = {*left, *self.brought}
+        judged = [(name, self._needed(name, gone)) for name in left]
+        self.found = [name for name, reason in judged if not reason]
+        self.kept = [f"{printable(name)} stays enabled: {reason}" for name, reason in judged if reason]
+        self.obstacles = [
+            (self.brought.get(name) or self.brought[template(name)], printable(name), reason)
+            for name in sorted({*self._active({name for name in self.brought if "@." not in name}), *theirs})
+            if (reason := self._needed(name, gone, kinds=False))
+        ]
+
+    def _brought(self, packages: list[str]) -> dict[str, str]:
+        """The units that packages bring, and of each its package."""
+        return {
+            unit: package.partition(":")[0]
+            for package in packages
+            for unit in re.findall(BROUGHT, self.host.run("dpkg-query", "-L", package))
+        }
+
+    def _enabled(self) -> dict[str, str]:
+        out = self.host.run("systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={STATES}")
+        states = {one[0]: one[1] for one in (line.split() for line in out.splitlines()) if len(one) > 1}
+        return states | {name: state for name, state in enabled_instances().items() if template(name) not in states}
+
+    def _left_over(self) -> list[str]:
+        """Units that are not allowed, of no package that goes, and of no role: that one ends its own in order."""
+        left = [name for name in self.states if not allows(self.allowed, name)]
+        left = [name for name in left if not {name, template(name)} & {*self.brought}]
+        paths = {name: (self._loaded(name) or [{}])[-1].get("FragmentPath", "") for name in left}
         ours = "".join(read(path) for path in glob.glob(SETS))
-        found = [name for name in found if f'"{paths.get(name)}"' not in ours]
-        left = [name for name in found if owners.get(paths.get(name, ""), ("",))[0] not in without]
-        self.found = []
-        for name in left:
-            reason = self._needed(name, here, set(left))
-            if reason:
-                self.kept.append(f"{printable(name)} stays enabled: {reason}")
-            else:
-                self.found.append(name)
+        return [name for name in left if f'"{paths[name]}"' not in ours]
 
     def _loaded(self, name: str) -> list[dict[str, str]]:
         """What systemd knows of the unit; of a template, of all its instances, and of one that nobody runs."""
-        names = [name]
-        if "@." in name:
-            pattern = name.replace("@.", "@*.")
-            out = self.host.run("systemctl", "list-units", "--all", "--no-legend", "--plain", "--full", pattern)
-            names = [*(line.split()[0] for line in out.splitlines() if line.strip()), name.replace("@.", "@probe.")]
-        return self._shown(names)
+        if name not in self.loaded:
+            names = [name]
+            if "@." in name:
+                pattern = name.replace("@.", "@*.")
+                out = self.host.run("systemctl", "list-units", "--all", "--no-legend", "--plain", "--full", pattern)
+                names = [*(line.split()[0] for line in out.splitlines() if line.strip()), name.replace("@.", "@probe.")]
+            self.loaded[name] = self._shown(names)
+        return self.loaded[name]
 
     def _shown(self, names: list[str]) -> list[dict[str, str]]:
         out = self.host.run("systemctl", "show", "--property", PROPERTIES, "--", *names) if names else ""
@@ -321,33 +363,61 @@ class Units:
 
     def _started(self, name: str) -> list[str]:
         """What a socket has started, or would, and is stopped with it."""
-        sockets = self.loaded[name] if name.endswith(".socket") else []
+        sockets = self._loaded(name) if name.endswith(".socket") else []
         started = [one for unit in sockets for one in unit.get("Triggers", "").split()]
         return [one for one in started if not matches(one, self.allowed)]
 
-    def _needed(self, name: str, here: set[str], left: set[str]) -> str:
-        """Return why the unit is kept, nothing where it can go."""
-        if not name.endswith(KINDS):
+    def _comes_after(self, unit: dict[str, str]) -> set[str]:
+        """What comes after a unit, and after that."""
+        found: set[str] = set()
+        next_ones = {*unit.get("Before", "").split()} - NO_ORDER
+        for _step in range(STEPS):
+            found |= next_ones
+            unknown = sorted(next_ones - {*self.after})
+            self.after.update({one: set() for one in unknown})
+            self.after.update({one["Id"]: {*one.get("Before", "").split()} for one in self._shown(unknown)})
+            next_ones = {other for one in next_ones for other in self.after[one]} - NO_ORDER - found
+        return found
+
+    def _carries(self, group: str) -> bool:
+        """Whether a unit's processes hold a tunnel, or pass a login on to sshd."""
+        if self.carriers is None:
+            self.carriers = carriers(self.host.run(SS, "-Htne", "state", "established"))
+        return holds_a_tunnel(group) or any(f"{one}/".startswith(f"{group}/") for one in self.carriers if group)
+
+    def _needed(self, name: str, gone: set[str], *, kinds: bool = True) -> str:
+        """Return why the unit is kept, nothing where it can go. ``gone``: units that go with it."""
+        if kinds and not name.endswith(KINDS):
             return "it is no service, timer, socket or path"
         if matches(name, NEVER):
             return "logins, or holdfast itself, stand on it"
-        if stem(name) in here:
+        if stem(name) in self.here:
             return "this very run came in through it"
         if matches(name, TUNNELS):
             return "a login may come in through it"
-        for unit in [*self.loaded[name], *self._shown(self._started(name))]:
+        if matches(name, MOUNTING):
+            return "it may mount what others need"
+        for unit in [*self._loaded(name), *self._shown(self._started(name))]:
             if matches(unit["Id"], NEVER):
                 return f"it starts {unit['Id']}"
-            if GROUND & {*unit.get("Before", "").split()}:
+            if GROUND & self._comes_after(unit):
                 return "disks, the network or logins may need it, which come after it"
-            group = unit.get("ControlGroup", "")
-            if holds_a_tunnel(group) or (group and any(f"{one}/".startswith(f"{group}/") for one in self.carriers)):
+            if self._carries(unit.get("ControlGroup", "")):
                 return "it holds a tunnel or passes connections on to sshd, and a login may come in through that"
-            others = {one for key in ("RequiredBy", "BoundBy", "RequisiteOf") for one in unit.get(key, "").split()}
-            by = self._active({one for one in others if one not in left and stem(one) != stem(name)})
-            if by:
+            if by := self._active(self._stopped_with(unit, name, gone)):
                 return f"{', '.join(by)} would be stopped with it"
+            if kinds and (
+                also := [one for one in also_named(read(unit.get("FragmentPath", ""))) if allows(self.allowed, one)]
+            ):
+                return f"{', '.join(also)} would be disabled with it"
         return ""
+
+    def _stopped_with(self, unit: dict[str, str], name: str, gone: set[str]) -> set[str]:
+        """What systemd stops with a unit, and is to stay. Of its own kin stays only what is allowed."""
+        keys = ("RequiredBy", "BoundBy", "RequisiteOf", "ConsistsOf")
+        others = {one for key in keys for one in unit.get(key, "").split()}
+        others = {one for one in others if one not in gone and template(one) not in gone}
+        return {one for one in others if stem(one) != stem(name) or allows(self.allowed, one)}
 
     def _active(self, names: set[str]) -> list[str]:
         """Those of the units that run."""
@@ -356,35 +426,28 @@ class Units:
         _code, out, _err = self.host.module.run_command(["systemctl", "is-active", "--", *sorted(names)])
         return [name for name, state in zip(sorted(names), out.split(), strict=False) if state == "active"]
 
-    def running(self) -> list[str]:
+    def _running(self, names: list[str]) -> list[str]:
         """Names of what is stopped with the units: instances, and what a socket has started."""
         found = {}
-        for name in self.found:
-            found.update(dict.fromkeys([*(unit["Id"] for unit in self.loaded[name]), *self._started(name)]))
+        for name in names:
+            found.update(dict.fromkeys([*(unit["Id"] for unit in self._loaded(name)), *self._started(name)]))
         return [name for name in found if "@probe." not in name]
 
     def disable(self) -> None:
-        """Disable and stop them."""
+        """Stop and disable them. A unit that cannot be stopped is kept: disabled, it would not be found again."""
+        names = self._running(self.found)
+        if names and self.host.module.run_command(["systemctl", "stop", "--", *names])[0]:
+            on = {*self._active({*names})}
+            for name in [name for name in self.found if on & {*self._running([name])}]:
+                self.found.remove(name)
+                self.kept.append(f"{printable(name)} stays enabled: systemd does not stop it")
         for option in ((), ("--runtime",)):
             names = [name for name in self.found if self.states[name].endswith("-runtime") == bool(option)]
             if names:
                 self.host.run("systemctl", "disable", *option, "--", *names)
-        if running := self.running():
-            self.host.run("systemctl", "stop", "--", *running)
 
 
 # --- set-uid files ----------------------------------------------------------------------------------------------------
-
-
-def local_disks(mountinfo: str) -> list[str]:
-    """Places of the local disks that let programs change their user."""
-    found = []
-    for line in mountinfo.removesuffix("\n").split("\n"):
-        before, between, after = line.partition(" - ")
-        words = before.split(" ")
-        if between and after.split(" ")[0] in DISKS and "nosuid" not in words[5].split(","):
-            found.append(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), words[4]))
-    return [place for place in found if not place.startswith(IMAGES)]
 
 
 def owner_of(state: os.stat_result) -> tuple[str, str]:
@@ -407,29 +470,29 @@ class SetUid:
         """Find what is left over. What the packages ``without`` bring goes with them."""
         self.host = host
         self.kept: list[str] = []
-        found = [path for path in self._listed() if not matches(printable(path), allowed)]
+        # A file of several names is allowed by one: by a mount of another folder the bit would go off sudo itself.
+        found = [names[0] for names in self._listed() if not any(matches(printable(name), allowed) for name in names)]
         self.owners = host.owners(found) if found else {}
         programs = lineage()[1] if found else set()
         self.found = []
         for path in found:
+            root = other_root(path)
             if path in programs:
                 self.kept.append(f"{printable(path)} stays set-uid: this very run came in through it")
+            elif root:
+                self.kept.append(
+                    f"{printable(path)} stays set-uid: {printable(root)} is the root folder of another system"
+                )
             elif self.owners.get(path, ("",))[0] not in without:
                 self.found.append(path)
 
-    def _listed(self) -> list[str]:
-        skipped = [word for path in IMAGES for word in ("-path", path, "-prune", "-o")]
-        places = local_disks(read(f"{PROC}/self/mountinfo"))
-        if not places:  # find would begin where this module happens to run
-            self.kept.append("set-uid files were not looked at: no disk of a known kind is mounted")
-            return []
-        argv = ["find", *places, "-xdev", *skipped, "-type", "f", "-perm", "/6000", "-print0"]
+    def _listed(self) -> list[list[str]]:
         try:
-            done = subprocess.run(argv, capture_output=True, check=False, timeout=FIND_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kept.append(f"set-uid files were not looked at: they could not be listed within {FIND_SECONDS} s")
+            found: list[list[str]] = setuid_files(read(f"{PROC}/self/mountinfo"))
+        except NotListedError as error:
+            self.kept.append(f"set-uid files were not looked at: {error}")
             return []
-        return sorted({os.fsdecode(path) for path in done.stdout.split(b"\0") if path})
+        return found
 
     def take_off(self) -> None:
         """Take the bits off; what cannot be changed is kept."""
@@ -448,7 +511,9 @@ class SetUid:
         mode = f"{stat.S_IMODE(state.st_mode) & 0o1777:04o}"
         force = "--force-statoverride-add"  # somebody's own for this file is replaced
         add = ["dpkg-statoverride", force, "--update", "--add", *owner_of(state), mode, self.owners[path][1]]
-        self.host.run(*add)
+        code, out, err = self.host.module.run_command(add)
+        if code:
+            raise OSError(code, " ".join((err or out).split())[-300:])
 
     @staticmethod
     def _change(path: str) -> None:
@@ -479,22 +544,27 @@ def main() -> None:
     allowed, real = module.params["allowed"], not module.check_mode
     host = Host(module)
     packages = Packages(host, allowed["packages"])
-    purged = sorted({*packages.found, *packages.gone})
+    # All is judged before anything goes, so that check mode tells what a run does.
+    while True:
+        purged = sorted({*packages.found, *packages.gone})
+        units = Units(host, ["*"] if allowed["units"] is None else allowed["units"], purged)
+        if not units.obstacles:
+            break
+        packages.keep(units.obstacles)
+    without = {name.partition(":")[0] for name in purged}
+    files = SetUid(host, allowed["setuid"], without) if allowed["setuid"] is not None else None
     if real and packages.found:
         packages.purge(module.params["lock_seconds"])
-    without = {name.partition(":")[0] for name in purged}
-    units = Units(host, allowed["units"], without) if allowed["units"] is not None else None
-    if real and units and units.found:
+    if real and units.found:
         units.disable()
-    files = SetUid(host, allowed["setuid"], without) if allowed["setuid"] is not None else None
     if real and files:
         files.take_off()
 
     result = {
         "packages": purged,
-        "units": sorted(printable(name) for name in units.found) if units else [],
+        "units": sorted(printable(name) for name in units.found),
         "setuid": [printable(path) for path in files.found] if files else [],
-        "kept": [*(units.kept if units else []), *(files.kept if files else [])],
+        "kept": [*packages.kept, *units.kept, *(files.kept if files else [])],
     }
     words = {
         "packages": ("would purge", "purged"),

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 
+import ansible.module_utils
 import pytest
 
 from lab.images import RELEASES
+
+# What modules share is a part of Ansible's own folder, for Ansible and for the modules that import it.
+ansible.module_utils.__path__.append(str(Path(__file__).parents[1] / "module_utils"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,7 +6,7 @@ import re
 
 from tests.unit.filters.support import ROOT
 
-FOLDERS = ("roles", "library", "playbooks", "action_plugins", "filter_plugins", "lookup_plugins")
+FOLDERS = ("roles", "library", "module_utils", "playbooks", "action_plugins", "filter_plugins", "lookup_plugins")
 # As Debian, the kernel, the paths of libraries and container engines call them.
 NAMES = (
     r"amd64|arm64|armel|armhf|aarch64|armv[0-9]\w*|i[3-6]86|x86[-_]64|x86|mips\w*|powerpc\w*|ppc64(el|le)?|riscv64|"

@@ -60,21 +60,53 @@ def enabled_units() -> list[str]:
     )
 
 
-def setuid_files() -> list[str] | None:
-    """Programs that change their user or group, on every local disk that lets them; None when there is no end of it.
+def is_shut(folder: str) -> bool:
+    """Whether nobody but root gets into a folder."""
+    state = os.lstat(folder)
+    if state.st_uid != 0 or state.st_mode & 0o001 or (state.st_gid != 0 and state.st_mode & 0o010):
+        return False
+    return "system.posix_acl_access" not in os.listxattr(folder)
 
-    Those in the images of containers are not the host's.
+
+def is_out_of_reach(path: str) -> bool:
+    """Whether root alone can reach a file, whom it gives nothing."""
+    try:
+        while path != "/":
+            path = os.path.dirname(path)
+            if is_shut(path):
+                return True
+    except OSError:
+        return False
+    return False
+
+
+def setuid_files() -> list[list[str]] | None:
+    """Programs that change their user or group, on local disks that let them; of each all names, the shortest first.
+
+    None when there is no such disk, or no end of it. Those in the images of containers are not the host's.
     """
     places = [
         place
         for place, kind, options in mounted()
         if kind in DISKS and "nosuid" not in options and not place.startswith(IMAGES)
     ]
+    if not places:  # find would begin where it happens to be started
+        return None
     skipped = [word for path in IMAGES for word in ("-path", path, "-prune", "-o")]
     code, out, _ = run(
         ["find", *places, "-xdev", *skipped, "-type", "f", "-perm", "/6000", "-print0"], seconds=FIND_SECONDS
     )
-    return None if code == 124 else sorted({printable(one) for one in out.split("\0") if one})
+    if code == 124:
+        return None
+    files: dict[object, list[str]] = {}
+    listed = {one for one in out.split("\0") if one and not is_out_of_reach(one)}
+    for path in sorted(listed, key=lambda one: (len(one), one)):
+        try:
+            state = os.lstat(path)
+            files.setdefault((state.st_dev, state.st_ino), []).append(printable(path))
+        except OSError:  # its name is no text
+            files[path] = [printable(path)]
+    return list(files.values())
 
 
 def kernel_settings(keys: list[str]) -> dict[str, dict[str, str]]:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible.module_utils import left_over
 
 from library import purge_left_over as module
 from verify.remote import ground
@@ -31,7 +32,13 @@ SOCKETS = """
 0 0 192.0.2.1:41000 198.51.100.8:443 ino:4 sk:4 cgroup:/system.slice/other.service <->
 """
 # What a socket starts, which is not enabled itself.
-STARTED = {"remote-disks.service": {"state": "static", "Before": "remote-fs-pre.target"}}
+STARTED = {
+    "remote-disks.service": {"state": "static", "Before": "remote-fs-pre.target"},
+    "pool.target": {"state": "static", "Before": "pool-mount.service shutdown.target"},
+    "pool-mount.service": {"state": "static", "Before": "local-fs.target"},
+    # Nearly all comes before this one, and what comes after it comes after all.
+    "sockets.target": {"state": "static", "Before": "basic.target ssh.service"},
+}
 FRAGMENT = "/usr/lib/systemd/system/"
 
 
@@ -43,17 +50,23 @@ class FakeHost(module.Host):
         self.ran: list[list[str]] = []
         self.module: Any = SimpleNamespace(run_command=self._command)
         self.sockets = sockets
+        self.stops = 0
 
     def _command(self, argv: list[str]) -> tuple[int, str, str]:
-        if argv[0] == module.SS:
-            return 0, self.sockets, ""
         if argv[0] == "dpkg-query":
             known = [f"{self.packages[path]}: {path}\n" for path in argv[2:] if path in self.packages]
             return 1, "".join(known), "no path found"
+        if argv[1] == "stop":
+            self.ran.append([*argv])
+            return self.stops, "", ""
         assert argv[:2] == ["systemctl", "is-active"]
         return 3, "".join("inactive\n" if "idle" in one else "active\n" for one in argv[3:]), ""
 
     def run(self, *argv: str) -> str:
+        if argv[0] == module.SS:
+            return self.sockets
+        if argv[0] == "dpkg-query":
+            return "".join(f"{path}\n" for path, package in self.packages.items() if package == argv[2])
         self.ran.append([*argv])
         if argv[1] == "list-unit-files":
             states = {name: unit.get("state", "enabled") for name, unit in self.units.items()}
@@ -64,7 +77,8 @@ class FakeHost(module.Host):
             blocks = []
             for name in argv[5:]:
                 unit = self.units.get(name, {})
-                fields = {"Id": name, "FragmentPath": FRAGMENT + name, "Before": "multi-user.target", **unit}
+                before = "" if name == "local-fs.target" else "multi-user.target"
+                fields = {"Id": name, "FragmentPath": FRAGMENT + name, "Before": before, **unit}
                 blocks.append("".join(f"{key}={value}\n" for key, value in fields.items()))
             return "\n".join(blocks)
         return ""
@@ -82,7 +96,7 @@ def judged(
     units: Mapping[str, Mapping[str, str]], packages: Mapping[str, str] | None = None, sockets: str = ""
 ) -> tuple[FakeHost, Any]:
     host = FakeHost({**units, **STARTED}, packages or {}, sockets)
-    return host, module.Units(host, ["allowed.service"], {"gone"})
+    return host, module.Units(host, ["allowed.service", "allowed@.service"], ["gone"])
 
 
 def test_left_over_units_are_disabled_and_stopped() -> None:
@@ -90,7 +104,7 @@ def test_left_over_units_are_disabled_and_stopped() -> None:
         {
             "allowed.service": {},
             "foreign.service": {},
-            "foreign.timer": {"Triggers": "job.service"},
+            "foreign.timer": {"Triggers": "job.service", "Before": "sockets.target shutdown.target"},
             "opens.socket": {"Triggers": "opens.service allowed.service"},
             "many@.service": {},
             "until-boot.service": {"state": "enabled-runtime"},
@@ -99,13 +113,23 @@ def test_left_over_units_are_disabled_and_stopped() -> None:
     assert units.kept == []
     units.disable()
     assert host.ran[-3:] == [
-        ["systemctl", "disable", "--", "foreign.service", "foreign.timer", "opens.socket", "many@.service"],
-        ["systemctl", "disable", "--runtime", "--", "until-boot.service"],
         [
             *("systemctl", "stop", "--", "foreign.service", "foreign.timer", "opens.socket", "opens.service"),
             *("many@one.service", "until-boot.service"),
         ],
+        ["systemctl", "disable", "--", "foreign.service", "foreign.timer", "opens.socket", "many@.service"],
+        ["systemctl", "disable", "--runtime", "--", "until-boot.service"],
     ]
+
+
+def test_what_cannot_be_stopped_stays_enabled() -> None:
+    """Disabled it would run on, and nobody would find it again. One that systemd does not know runs no more."""
+    host, units = judged({"stubborn.service": {}, "idle.service": {}})
+    host.stops = 5
+    units.disable()
+    assert host.ran[-1] == ["systemctl", "disable", "--", "idle.service"]
+    assert units.found == ["idle.service"]
+    assert units.kept == ["stubborn.service stays enabled: systemd does not stop it"]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +147,11 @@ def test_left_over_units_are_disabled_and_stopped() -> None:
         ("holdfast-firewall.service", {}, "logins, or holdfast itself"),
         ("home.mount", {}, "no service, timer, socket or path"),
         ("database.service", {"RequiredBy": "idle.service allowed.service"}, "allowed.service would be stopped"),
+        ("allowed.target.service", {"ConsistsOf": "allowed@one.service"}, "allowed@one.service would be stopped"),
+        ("allowed@two.socket", {"ConsistsOf": "allowed@one.service"}, "allowed@one.service would be stopped"),
+        ("pool-import.service", {"Before": "pool.target"}, "disks, the network or logins"),
+        ("netbird.service", {}, "a login may come in through it"),
+        ("autofs.service", {}, "it may mount what others need"),
         ("tunnel.service", {"ControlGroup": "/system.slice/tunnel.service"}, "passes connections on to sshd"),
     ],
 )
@@ -144,16 +173,43 @@ def test_instances_of_templates(instances: dict[str, str]) -> None:
     """Of a template that is in the list they are no more than that; of an allowed one they are allowed."""
     instances |= {"many@one.service": "enabled", "few@tty1.service": "enabled", "allowed@a.service": "enabled"}
     host = FakeHost({"few@.service": {}}, {})
-    units: Any = module.Units(host, ["allowed@.service"], set())
+    units: Any = module.Units(host, ["allowed@.service"], [])
     assert units.found == ["few@.service", "many@one.service"]
     units.disable()
-    assert host.ran[-2] == ["systemctl", "disable", "--", "few@.service", "many@one.service"]
+    assert host.ran[-1] == ["systemctl", "disable", "--", "few@.service", "many@one.service"]
 
 
 def test_what_a_purged_package_brings_goes_with_it() -> None:
     """Debian 12 knows by /lib what lies in /usr/lib."""
-    _host, units = judged({"its.service": {}, "mine.service": {}}, {"/lib/systemd/system/its.service": "gone:amd64"})
-    assert units.found == ["mine.service"]
+    _host, units = judged({"its.service": {}, "mine.service": {}}, {"/lib/systemd/system/its.service": "gone"})
+    assert (units.found, units.obstacles) == (["mine.service"], [])
+
+
+def test_a_package_is_no_way_to_take_away_what_is_kept(instances: dict[str, str]) -> None:
+    """Enabled or running, also an instance; and what goes with it is no reason to keep it."""
+    instances["wg-quick@wg0.service"] = "enabled"
+    paths = ("wg-quick@.service", "net-up.service", "net-idle.service", "job.service", "its.service")
+    _host, units = judged(
+        {
+            "net-up.service": {"state": "static", "Before": "network.target"},
+            "net-idle.service": {"state": "static", "Before": "network.target"},
+            "its.service": {"RequiredBy": "job.service"},
+        },
+        {f"/usr/lib/systemd/system/{name}": "gone" for name in paths},
+    )
+    assert units.found == []
+    assert units.obstacles == [
+        ("gone", "net-up.service", "disks, the network or logins may need it, which come after it"),
+        ("gone", "wg-quick@wg0.service", "a login may come in through it"),
+    ]
+
+
+def test_what_would_disable_something_else_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "foreign.service").write_text(
+        "[Install]\nWantedBy=multi-user.target\nAlso=other.socket allowed.service\n"
+    )
+    _host, units = judged({"foreign.service": {"FragmentPath": str(tmp_path / "foreign.service")}})
+    assert units.kept == ["foreign.service stays enabled: allowed.service would be disabled with it"]
 
 
 def test_what_a_role_has_placed_is_ended_by_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -177,14 +233,122 @@ def test_who_passes_logins_on() -> None:
 
 def test_it_looks_where_verify_looks() -> None:
     for name in ("DISKS", "IMAGES", "FIND_SECONDS", "LINKS", "UNIT_FOLDERS"):
-        assert getattr(module, name) == getattr(ground, name)
-    assert f'"{module.STATES}"' in Path(ground.__file__).read_text(encoding="utf-8")
-    assert module.local_disks(MOUNTS) == ["/", "/srv/with space"]
+        assert getattr(left_over, name) == getattr(ground, name)
+    assert f'"{left_over.STATES}"' in Path(ground.__file__).read_text(encoding="utf-8")
+    assert left_over.local_disks(MOUNTS) == ["/", "/srv/with space"]
 
 
-def test_whose_a_file_is() -> None:
-    host = FakeHost({}, {"/bin/su": "util-linux:amd64, other", "/opt/a*b": "odd"})
-    assert host.owners(["/usr/bin/su", "/usr/bin/mine"]) == {"/usr/bin/su": ("util-linux", "/bin/su")}
+def test_whose_a_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked in parts; never of what lies where others choose the names, who could make the question too long."""
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(module, "is_roots", lambda path: not path.startswith("/home"))
+    host = FakeHost({}, {"/bin/su": "util-linux:amd64, other", "/opt/a*b": "odd", "/home/eve/x": "odd"})
+    asked = ["/usr/bin/su", "/usr/bin/mine", "/home/eve/x", "/opt/a"]
+    assert host.owners(asked) == {"/usr/bin/su": ("util-linux", "/bin/su")}
+
+
+class FakeApt(module.Host):
+    """apt's answers for three packages that somebody asked for: two of them take the VPN along together."""
+
+    def __init__(self) -> None:
+        self.along = {"one": ["one"], "two": ["two"], "vpn-tools": ["vpn-tools", "vpn"]}
+        self.module: Any = SimpleNamespace(tmpdir="/nonexistent")
+
+    def run(self, *argv: str) -> str:
+        if argv[0] == "dpkg-query":
+            return "".join(f"{name}\tinstalled\toptional\tno\n" for name in ("one", "two", "vpn-tools", "vpn"))
+        if argv[:2] == ("apt-mark", "showmanual"):
+            return "one\ntwo\nvpn-tools\n"
+        if argv[:2] == ("apt-mark", "showhold"):
+            return "two\n"
+        assert argv[:3] == ("apt-get", "-s", "-q")
+        names = [*argv[4:], *(["vpn-tools"] if argv[3:] == ("purge", "one", "two") else [])]
+        return "".join(f"Purg {one} [1]\n" for name in names for one in self.along[name])
+
+
+def test_only_what_brings_an_obstacle_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what takes it along; the others go."""
+    monkeypatch.setattr(module.Packages, "_unneeded", lambda _self, names: [one for one in names if one != "two"])
+    packages = module.Packages(FakeApt(), [])
+    assert packages.kept == ["two stays: it is on hold"]
+    assert packages.gone == ["one", "vpn-tools", "vpn"]
+    packages.keep([("vpn", "vpn.service", "a login may come in through it")])
+    assert packages.gone == ["one"]
+    assert packages.kept[1:] == ["vpn-tools stays: with it would go vpn.service: a login may come in through it"]
+    packages.keep([("elsewhere", "other.service", "why")])
+    assert packages.gone == [], "whatever brings it"
+
+
+def test_what_is_allowed_is_not_taken_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By apt's own word, whatever is known of what needs what."""
+    monkeypatch.setattr(module.Packages, "_unneeded", lambda _self, names: names)
+    host = FakeApt()
+
+    def fail_json(msg: str) -> None:
+        raise SystemExit(msg)
+
+    host.module.fail_json = fail_json
+    with pytest.raises(SystemExit, match=r"with one, two apt would remove vpn, which is to stay"):
+        module.Packages(host, ["vpn*"])
+
+
+def test_a_file_by_all_its_names(tmp_path: Path) -> None:
+    """One of them is allowed: the bit is that of the same file, as where a folder is mounted a second time."""
+    sudo, other = tmp_path / "sudo", tmp_path / "mounted-again"
+    sudo.touch()
+    other.hardlink_to(sudo)
+    (tmp_path / "alone").touch()
+    listed = [str(other), str(tmp_path / "alone"), str(sudo), "/nowhere"]
+    assert sorted(left_over.same_files(listed)) == [
+        [str(tmp_path / "alone")], [str(sudo), str(other)], ["/nowhere"]
+    ]  # fmt: skip
+
+
+def found(monkeypatch: pytest.MonkeyPatch, files: list[list[str]]) -> Any:
+    monkeypatch.setattr(module, "setuid_files", lambda _mounts: files)
+    return module.SetUid(FakeHost({}, {}), ["/usr/bin/sudo"], set())
+
+
+def test_another_name_of_an_allowed_file_keeps_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = found(monkeypatch, [["/mnt/root/usr/bin/sudo", "/usr/bin/sudo"], ["/opt/foreign"]])
+    assert (files.found, files.kept) == (["/opt/foreign"], [])
+
+
+def test_another_systems_root_folder_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "other_root", lambda path: "/srv/chroot" if path.startswith("/srv/chroot/") else "")
+    files = found(monkeypatch, [["/srv/chroot/usr/bin/sudo"]])
+    assert files.found == []
+    assert files.kept == ["/srv/chroot/usr/bin/sudo stays set-uid: /srv/chroot is the root folder of another system"]
+
+
+def test_roots_own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may reach a file, who chooses its name, and whose root folder it is in."""
+    modes = {"/": 0o755, "/srv": 0o755, "/srv/chroot": 0o755, "/data": 0o710, "/home/eve": 0o755, "/home": 0o755}
+
+    def lstat(path: str) -> Any:
+        return SimpleNamespace(
+            st_uid=1000 if path.startswith("/home/eve") else 0, st_gid=0, st_mode=modes.get(path, 0o755)
+        )
+
+    monkeypatch.setattr("os.lstat", lstat)
+    acls: dict[str, list[str]] = {}
+    monkeypatch.setattr("os.listxattr", lambda path: acls.get(path, []))
+    monkeypatch.setattr(
+        "os.path.lexists", lambda path: path in {"/srv/chroot/etc/os-release", "/home/eve/etc/os-release"}
+    )
+    for module_of in (left_over, ground):
+        assert module_of.is_out_of_reach("/data/docker/overlay2/a/usr/bin/sudo")
+        assert not module_of.is_out_of_reach("/srv/chroot/usr/bin/sudo")
+    acls["/data"] = ["system.posix_acl_access"]
+    for module_of in (left_over, ground):
+        assert not module_of.is_out_of_reach("/data/docker/overlay2/a/usr/bin/sudo"), "somebody was let in"
+    assert left_over.other_root("/srv/chroot/usr/bin/sudo") == "/srv/chroot"
+    assert left_over.other_root("/usr/bin/sudo") == ""
+    assert left_over.other_root("/home/eve/bin/x") == "", "nobody makes a system of a folder by a file in it"
+    assert left_over.is_roots("/srv/chroot/usr/bin/sudo")
+    assert not left_over.is_roots("/home/eve/bin/x")
+    modes["/srv"] = 0o1777
+    assert not left_over.is_roots("/srv/chroot/usr/bin/sudo")
 
 
 def test_bits_are_taken_off_the_file_that_was_found_alone(tmp_path: Path) -> None:
@@ -209,8 +373,10 @@ def test_bits_are_taken_off_the_file_that_was_found_alone(tmp_path: Path) -> Non
 
 def test_without_a_known_disk_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a place find would begin where the module runs, and all would seem well."""
-    monkeypatch.setattr(module, "local_disks", lambda _: [])
     monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("find ran"))
+    monkeypatch.setattr(module, "read", lambda _path: "4 1 0:9 / / rw - nfs server:/ rw\n")
     files = module.SetUid(FakeHost({}, {}), [], set())
     assert files.found == []
     assert "no disk of a known kind" in files.kept[0]
+    monkeypatch.setattr(ground, "mounted", lambda: [("/", "nfs", ["rw"])])
+    assert ground.setuid_files() is None
