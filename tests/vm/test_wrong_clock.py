@@ -13,6 +13,8 @@ def test_wrong_clock(hardened: Hardened) -> None:
     run = hardened.wrong_clock
     assert run.code == 2, run.text[-3000:]
     assert "the clock of web1 says" in run.text.partition("TASK [base")[0], run.text[-3000:]
-    assert "First, the clock of web1 says" in run.reason, run.reason
-    assert "no setting was changed" in run.reason, run.reason
+    # The reason that apt gives comes first, and is rescued.
+    said = " ".join(run.text.split())
+    assert "First, the clock of web1 says" in said, run.text[-3000:]
+    assert "no setting was changed" in said, run.text[-3000:]
     assert hardened.first_run.code == 0

@@ -99,7 +99,7 @@ def target(found: dict[str, int], *, penalties: bool) -> Any:
     ],
 )
 def test_each_of_the_two_is_missed(dropped: int, turned_away: int, penalties: bool, broken: set[str]) -> None:
-    host = target({"heard": 20, "dropped": dropped, "turned away": turned_away}, penalties=penalties)
+    host = target({"heard": 60, "dropped": dropped, "turned away": turned_away}, penalties=penalties)
     red = set()
     for name in ("knocking_is_throttled", "the_firewall_counts", "sshd_counts"):
         try:
@@ -112,7 +112,7 @@ def test_each_of_the_two_is_missed(dropped: int, turned_away: int, penalties: bo
 
 
 def test_it_is_not_tried_unasked() -> None:
-    host = target({"heard": 20, "dropped": 0, "turned away": 0}, penalties=True)
+    host = target({"heard": 60, "dropped": 0, "turned away": 0}, penalties=True)
     for name in ("knocking_is_throttled", "the_firewall_counts", "sshd_counts"):
         with pytest.raises(NotApplicable, match="not tried"):
             getattr(checks, f"test_{name}")(host, {}, brute_force_wanted=False)
