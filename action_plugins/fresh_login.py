@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ctypes.util
+import math
 import os
 import re
 import signal
@@ -188,6 +189,7 @@ class ActionModule(ActionBase):
     _requires_connection = True
     # For other action plugins: plugins cannot import each other.
     printable = staticmethod(printable)
+    deadline = staticmethod(_deadline)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run as a task: the outcome is the result; the task fails on any outcome but ``ok`` with exit code 0."""
@@ -271,11 +273,13 @@ class ActionModule(ActionBase):
         if refusal:
             return {**reply, "stderr": refusal}
         raw = ""
+        patience = command_timeout or timeout + 20
         try:
             connection = self._fresh(
                 user=user,
                 port=port,
                 timeout=timeout,
+                patience=patience,
                 policy=host_key_policy or "yes",
                 host=host,
                 extra_args=extra_args,
@@ -285,7 +289,7 @@ class ActionModule(ActionBase):
             if sudo:
                 self._set_become(connection)
                 command = connection.become.build_become_command(command, connection._shell)
-            with _deadline(command_timeout or timeout + 20):
+            with _deadline(patience):
                 rc, stdout, stderr = connection.exec_command(command, sudoable=sudo)
             raw = to_text(stderr, errors="replace")
             reply.update(rc=rc, stdout=to_text(stdout, errors="replace"), outcome=outcome_of(rc, raw, sudo=sudo))
@@ -300,11 +304,12 @@ class ActionModule(ActionBase):
             raw = f"{type(error).__name__}: {to_text(error)}"
         # A jump host's success is no news about the target's.
         reached = reply["outcome"] in {"ok", "sudo failed", "account refused"}
+        waited = reply["outcome"] == "no answer"  # for its signature, where a key was accepted
         answered = reached or reply["outcome"] in {"denied", "host key"}
         reply.update(
             stdout=printable(reply["stdout"]),
             stderr=printable(without_noise(raw)),
-            fingerprint=accepted_fingerprint(raw) if reached else None,
+            fingerprint=accepted_fingerprint(raw) if reached or waited else None,
             host_key=offered_host_key(raw) if answered else None,
             retry=reply["outcome"] in RETRY,
         )
@@ -316,6 +321,7 @@ class ActionModule(ActionBase):
         user: str | None,
         port: int | None,
         timeout: int,
+        patience: float,
         policy: str,
         host: str | None,
         extra_args: str,
@@ -333,13 +339,14 @@ class ActionModule(ActionBase):
         # ssh takes the first value that it sees, so these come before the user's own, and beat his -F file too.
         # With "yes" ssh offers its connection to others, and never takes theirs.
         sharing = ["-o ControlMaster=yes"] if share else ["-o ControlMaster=no", "-o ControlPath=none"]
-        first = ["-v", *sharing, f"-o StrictHostKeyChecking={policy}"]
+        first = ["-v", *sharing, f"-o ConnectTimeout={timeout}", f"-o StrictHostKeyChecking={policy}"]
         if not options.get("password") and not options.get("private_key_passphrase"):
             first.append("-o BatchMode=yes")
         options["ssh_args"] = " ".join([*first, extra_args, options.get("ssh_args") or ""])
         if extra_args:  # -F is the exception: the last one wins
             options["ssh_extra_args"] = " ".join([options.get("ssh_extra_args") or "", extra_args])
-        options.update(timeout=timeout, reconnection_retries=0, use_tty=False)
+        # Ansible waits no longer for sudo to begin, while somebody looks for a key to touch.
+        options.update(timeout=math.ceil(patience), reconnection_retries=0, use_tty=False)
         if user:
             options["remote_user"] = user
         if port:

@@ -42,6 +42,7 @@ HOW_IT_ENDED = (
 WAITED_IN_VAIN = (
     "\nWhere your key waited in vain for a touch or a PIN: ssh can ask nothing during a run, only your agent can."
 )
+ASK_SECONDS = 25  # for one question to the host over the old connection, or over a new one where that has ended
 MARGIN = 2.0  # seconds before the host's own time is up at which the controller stops trying
 SPEC = {
     "login": {
@@ -329,12 +330,13 @@ class ActionModule(ActionBase):
 
     def _give_up(self, order: dict[str, Any], last: dict[str, Any], began: float) -> dict[str, Any]:
         """Ask the host to put itself back at once, over the old connection and without sudo; tell how it went."""
-        with contextlib.suppress(AnsibleError):  # where the old connection is gone as well, the host's timer does it
+        # Where the old connection is gone as well, the host's timer does it.
+        with contextlib.suppress(AnsibleError), self._deadline(ASK_SECONDS):
             self._connection.exec_command(f"/bin/sh -c ': > /run/holdfast-guard/{order['id']}/now'", sudoable=False)
         kept, host_log = self._wait_for_end(order, began)
         lines = NOISE.sub("", last["stderr"] or last["stdout"]).strip().splitlines()[-3:]
         message = f"the fresh login failed: {last['outcome']}: {' '.join(lines)}".strip(" :")
-        if last["outcome"] == "denied":
+        if last["outcome"] == "denied" or (last["outcome"] == "no answer" and last["fingerprint"]):
             message += WAITED_IN_VAIN
         if host_log is None:
             message += (
@@ -353,6 +355,12 @@ class ActionModule(ActionBase):
             "host_log": host_log,
         }
 
+    def _deadline(self, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """End a new login that waits for longer, as for a key that nobody touches; the old connection goes on."""
+        door = self._shared_loader_obj.action_loader.get("fresh_login", class_only=True)
+        found: contextlib.AbstractContextManager[None] = door.deadline(seconds)
+        return found
+
     def _wait_for_end(self, order: dict[str, Any], began: float) -> tuple[bool, list[str] | None]:
         """Whether the host kept this commit, and its log of it; no log when it cannot be asked until its time is up."""
         end = began + order["seconds"] + 20
@@ -360,7 +368,8 @@ class ActionModule(ActionBase):
         while time.monotonic() < end:
             time.sleep(0.3)
             try:
-                done = self._low_level_execute_command(HOW_IT_ENDED.format(store=STORE, ident=order["id"]))
+                with self._deadline(ASK_SECONDS):
+                    done = self._low_level_execute_command(HOW_IT_ENDED.format(store=STORE, ident=order["id"]))
             except AnsibleError:
                 with contextlib.suppress(AnsibleError):
                     self._connection.reset()

@@ -72,7 +72,8 @@ stderr:
   type: str
   returned: always
 fingerprint:
-  description: SHA256 fingerprint of the key that the host accepted.
+  description:
+    - SHA256 fingerprint of the key that the host accepted. With C(no answer) it waited for a signature by it.
   type: str
   returned: when a key was accepted
 host_key:

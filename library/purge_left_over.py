@@ -563,7 +563,7 @@ def main() -> None:
     result = {
         "packages": purged,
         "units": sorted(printable(name) for name in units.found),
-        "setuid": [printable(path) for path in files.found] if files else [],
+        "setuid": sorted(printable(path) for path in files.found) if files else [],
         "kept": [*packages.kept, *units.kept, *(files.kept if files else [])],
     }
     words = {

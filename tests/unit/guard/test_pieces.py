@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import grp
 import json
 import os
@@ -205,23 +206,32 @@ def test_a_revert_is_claimed_only_where_the_host_says_so(
     plugin._low_level_execute_command = execute
     login = load(ROOT / "action_plugins" / "fresh_login.py").ActionModule
     plugin._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=lambda *_, **__: login))
-    last = {"outcome": "no answer", "stderr": "", "stdout": ""}
+    last = {"outcome": "no answer", "stderr": "", "stdout": "", "fingerprint": None}
     result = plugin._give_up({"id": "x1", "seconds": -19}, last, time.monotonic())
     assert (result["failed"], result["reverted"]) == (True, reverted)
     words = log.replace("\x1b", " ").replace("\x07", " ")
     assert result["host_log"] == ([] if reverted is None else words.splitlines())
 
 
-@pytest.mark.parametrize("outcome", ["denied", "refused"])
-def test_a_denied_proof_tells_of_keys_that_wait(
-    action: ModuleType, monkeypatch: pytest.MonkeyPatch, outcome: str
+@pytest.mark.parametrize(
+    ("outcome", "accepted", "told"),
+    [
+        ("denied", None, True),
+        ("refused", None, False),
+        ("no answer", None, False),
+        ("no answer", "SHA256:abc", True),  # by its signature
+    ],
+)
+def test_a_proof_in_vain_tells_of_keys_that_wait(
+    action: ModuleType, monkeypatch: pytest.MonkeyPatch, outcome: str, accepted: str | None, told: bool
 ) -> None:
     plugin = action.ActionModule.__new__(action.ActionModule)
     plugin._connection = SimpleNamespace(exec_command=lambda *_, **__: None)
     monkeypatch.setattr(plugin, "_wait_for_end", lambda *_: (False, ["reverted"]))
-    last = {"outcome": outcome, "stderr": "alice@192.0.2.1: Permission denied (publickey).", "stdout": ""}
+    monkeypatch.setattr(plugin, "_deadline", lambda _seconds: contextlib.nullcontext())
+    last = {"outcome": outcome, "stderr": "alice@192.0.2.1: what ssh says", "stdout": "", "fingerprint": accepted}
     said = plugin._give_up({"id": "x1", "seconds": 60}, last, time.monotonic())["msg"]
-    assert ("waited in vain for a touch or a PIN" in said) is (outcome == "denied")
+    assert ("waited in vain for a touch or a PIN" in said) is told
 
 
 def test_a_setting_of_a_card_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
