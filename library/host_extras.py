@@ -59,16 +59,9 @@ import re
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.left_over import (
-    STATES,
-    NotListedError,
-    allows,
-    enabled_instances,
-    is_roots,
-    matches,
-    setuid_files,
-    template,
-)
+from ansible.module_utils.left_over.enabled_units import STATES, enabled_instances
+from ansible.module_utils.left_over.names import allows, matches, template
+from ansible.module_utils.left_over.setuid_files import NotListedError, is_roots, setuid_files
 
 FIELDS = ("Package", "db:Status-Abbrev", "Priority", "Essential", "Pre-Depends", "Depends", "Recommends", "Provides")
 PATIENCE = 60  # seconds

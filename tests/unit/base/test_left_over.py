@@ -9,9 +9,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible.module_utils import left_over
+from ansible.module_utils.left_over import (
+    enabled_units,
+    host_tools,
+    packages,
+    setuid,
+    setuid_files,
+    units,
+    way_in,
+)
 
-from library import purge_left_over as module
 from verify.remote import ground
 
 if TYPE_CHECKING:
@@ -42,7 +49,7 @@ STARTED = {
 FRAGMENT = "/usr/lib/systemd/system/"
 
 
-class FakeHost(module.Host):
+class FakeHost(host_tools.Host):  # type: ignore[misc]  # for mypy it is a part of Ansible's
     """systemd's answers for some units: name and what differs from a plain one; packages of some files."""
 
     def __init__(self, units: Mapping[str, Mapping[str, str]], packages: Mapping[str, str], sockets: str = "") -> None:
@@ -63,7 +70,7 @@ class FakeHost(module.Host):
         return 3, "".join("inactive\n" if "idle" in one else "active\n" for one in argv[3:]), ""
 
     def run(self, *argv: str) -> str:
-        if argv[0] == module.SS:
+        if argv[0] == way_in.SS:
             return self.sockets
         if argv[0] == "dpkg-query":
             return "".join(f"{path}\n" for path, package in self.packages.items() if package == argv[2])
@@ -88,19 +95,19 @@ class FakeHost(module.Host):
 def instances(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Instances of templates that are enabled on the host."""
     found: dict[str, str] = {}
-    monkeypatch.setattr(module, "enabled_instances", lambda: found)
+    monkeypatch.setattr(units, "enabled_instances", lambda: found)
     return found
 
 
 def judged(
-    units: Mapping[str, Mapping[str, str]], packages: Mapping[str, str] | None = None, sockets: str = ""
+    there: Mapping[str, Mapping[str, str]], packages: Mapping[str, str] | None = None, sockets: str = ""
 ) -> tuple[FakeHost, Any]:
-    host = FakeHost({**units, **STARTED}, packages or {}, sockets)
-    return host, module.Units(host, ["allowed.service", "allowed@.service"], ["gone"])
+    host = FakeHost({**there, **STARTED}, packages or {}, sockets)
+    return host, units.Units(host, ["allowed.service", "allowed@.service"], ["gone"])
 
 
 def test_left_over_units_are_disabled_and_stopped() -> None:
-    host, units = judged(
+    host, found = judged(
         {
             "allowed.service": {},
             "foreign.service": {},
@@ -110,8 +117,8 @@ def test_left_over_units_are_disabled_and_stopped() -> None:
             "until-boot.service": {"state": "enabled-runtime"},
         }
     )
-    assert units.kept == []
-    units.disable()
+    assert found.kept == []
+    found.disable()
     assert host.ran[-3:] == [
         [
             *("systemctl", "stop", "--", "foreign.service", "foreign.timer", "opens.socket", "opens.service"),
@@ -124,12 +131,12 @@ def test_left_over_units_are_disabled_and_stopped() -> None:
 
 def test_what_cannot_be_stopped_stays_enabled() -> None:
     """Disabled it would run on, and nobody would find it again. One that systemd does not know runs no more."""
-    host, units = judged({"stubborn.service": {}, "idle.service": {}})
+    host, found = judged({"stubborn.service": {}, "idle.service": {}})
     host.stops = 5
-    units.disable()
+    found.disable()
     assert host.ran[-1] == ["systemctl", "disable", "--", "idle.service"]
-    assert units.found == ["idle.service"]
-    assert units.kept == ["stubborn.service stays enabled: systemd does not stop it"]
+    assert found.found == ["idle.service"]
+    assert found.kept == ["stubborn.service stays enabled: systemd does not stop it"]
 
 
 @pytest.mark.parametrize(
@@ -156,40 +163,40 @@ def test_what_cannot_be_stopped_stays_enabled() -> None:
     ],
 )
 def test_what_a_login_or_the_network_may_need_is_kept(name: str, unit: dict[str, str], why: str) -> None:
-    _host, units = judged({name: unit}, sockets=SOCKETS)
-    assert units.found == []
-    (kept,) = units.kept
+    _host, found = judged({name: unit}, sockets=SOCKETS)
+    assert found.found == []
+    (kept,) = found.kept
     assert kept.startswith(f"{name} stays enabled: ")
     assert why in kept
 
 
 def test_by_what_this_run_came_in_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "lineage", lambda: ({"dropbear@7.service", "session-1.scope"}, set()))
-    _host, units = judged({"dropbear.socket": {}, "other.service": {}})
-    assert units.found == ["other.service"]
+    monkeypatch.setattr(units, "lineage", lambda: ({"dropbear@7.service", "session-1.scope"}, set()))
+    _host, found = judged({"dropbear.socket": {}, "other.service": {}})
+    assert found.found == ["other.service"]
 
 
 def test_instances_of_templates(instances: dict[str, str]) -> None:
     """Of a template that is in the list they are no more than that; of an allowed one they are allowed."""
     instances |= {"many@one.service": "enabled", "few@tty1.service": "enabled", "allowed@a.service": "enabled"}
     host = FakeHost({"few@.service": {}}, {})
-    units: Any = module.Units(host, ["allowed@.service"], [])
-    assert units.found == ["few@.service", "many@one.service"]
-    units.disable()
+    found: Any = units.Units(host, ["allowed@.service"], [])
+    assert found.found == ["few@.service", "many@one.service"]
+    found.disable()
     assert host.ran[-1] == ["systemctl", "disable", "--", "few@.service", "many@one.service"]
 
 
 def test_what_a_purged_package_brings_goes_with_it() -> None:
     """Debian 12 knows by /lib what lies in /usr/lib."""
-    _host, units = judged({"its.service": {}, "mine.service": {}}, {"/lib/systemd/system/its.service": "gone"})
-    assert (units.found, units.obstacles) == (["mine.service"], [])
+    _host, found = judged({"its.service": {}, "mine.service": {}}, {"/lib/systemd/system/its.service": "gone"})
+    assert (found.found, found.obstacles) == (["mine.service"], [])
 
 
 def test_a_package_is_no_way_to_take_away_what_is_kept(instances: dict[str, str]) -> None:
     """Enabled or running, also an instance; and what goes with it is no reason to keep it."""
     instances["wg-quick@wg0.service"] = "enabled"
     paths = ("wg-quick@.service", "net-up.service", "net-idle.service", "job.service", "its.service")
-    _host, units = judged(
+    _host, found = judged(
         {
             "net-up.service": {"state": "static", "Before": "network.target"},
             "net-idle.service": {"state": "static", "Before": "network.target"},
@@ -197,8 +204,8 @@ def test_a_package_is_no_way_to_take_away_what_is_kept(instances: dict[str, str]
         },
         {f"/usr/lib/systemd/system/{name}": "gone" for name in paths},
     )
-    assert units.found == []
-    assert units.obstacles == [
+    assert found.found == []
+    assert found.obstacles == [
         ("gone", "net-up.service", "disks, the network or logins may need it, which come after it"),
         ("gone", "wg-quick@wg0.service", "a login may come in through it"),
     ]
@@ -208,46 +215,48 @@ def test_what_would_disable_something_else_is_kept(tmp_path: Path) -> None:
     (tmp_path / "foreign.service").write_text(
         "[Install]\nWantedBy=multi-user.target\nAlso=other.socket allowed.service\n"
     )
-    _host, units = judged({"foreign.service": {"FragmentPath": str(tmp_path / "foreign.service")}})
-    assert units.kept == ["foreign.service stays enabled: allowed.service would be disabled with it"]
+    _host, found = judged({"foreign.service": {"FragmentPath": str(tmp_path / "foreign.service")}})
+    assert found.kept == ["foreign.service stays enabled: allowed.service would be disabled with it"]
 
 
 def test_what_a_role_has_placed_is_ended_by_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A part of a service that is declared no more, say."""
     (tmp_path / "services.json").write_text(f'{{"files": {{"{FRAGMENT}blog-web.service": {{}}}}}}')
-    monkeypatch.setattr(module, "SETS", f"{tmp_path}/*.json")
-    _host, units = judged({"blog-web.service": {}, "mine.service": {}})
-    assert (units.found, units.kept) == (["mine.service"], [])
+    monkeypatch.setattr(units, "SETS", f"{tmp_path}/*.json")
+    _host, found = judged({"blog-web.service": {}, "mine.service": {}})
+    assert (found.found, found.kept) == (["mine.service"], [])
 
 
 def test_the_way_of_this_process() -> None:
-    _units, programs = module.lineage()
+    _units, programs = way_in.lineage()
     assert os.path.realpath(sys.executable) in programs
-    assert module.stem("dropbear@7-192.0.2.1:22.service") == module.stem("dropbear.socket") == "dropbear"
+    assert units.stem("dropbear@7-192.0.2.1:22.service") == units.stem("dropbear.socket") == "dropbear"
 
 
 def test_who_passes_logins_on() -> None:
-    assert module.carriers(SOCKETS) == {"/system.slice/tunnel.service/inner"}
-    assert module.carriers("") == set()
+    assert way_in.carriers(SOCKETS) == {"/system.slice/tunnel.service/inner"}
+    assert way_in.carriers("") == set()
 
 
 def test_it_looks_where_verify_looks() -> None:
-    for name in ("DISKS", "IMAGES", "FIND_SECONDS", "LINKS", "UNIT_FOLDERS"):
-        assert getattr(left_over, name) == getattr(ground, name)
-    assert f'"{left_over.STATES}"' in Path(ground.__file__).read_text(encoding="utf-8")
-    assert left_over.local_disks(MOUNTS) == ["/", "/srv/with space"]
+    for name in ("LINKS", "UNIT_FOLDERS"):
+        assert getattr(enabled_units, name) == getattr(ground, name)
+    for name in ("DISKS", "IMAGES", "FIND_SECONDS"):
+        assert getattr(setuid_files, name) == getattr(ground, name)
+    assert f'"{enabled_units.STATES}"' in Path(ground.__file__).read_text(encoding="utf-8")
+    assert setuid_files.local_disks(MOUNTS) == ["/", "/srv/with space"]
 
 
 def test_whose_a_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked in parts; never of what lies where others choose the names, who could make the question too long."""
-    monkeypatch.setattr(module, "AT_ONCE", 2)
-    monkeypatch.setattr(module, "is_roots", lambda path: not path.startswith("/home"))
+    monkeypatch.setattr(host_tools, "AT_ONCE", 2)
+    monkeypatch.setattr(host_tools, "is_roots", lambda path: not path.startswith("/home"))
     host = FakeHost({}, {"/bin/su": "util-linux:amd64, other", "/opt/a*b": "odd", "/home/eve/x": "odd"})
     asked = ["/usr/bin/su", "/usr/bin/mine", "/home/eve/x", "/opt/a"]
     assert host.owners(asked) == {"/usr/bin/su": ("util-linux", "/bin/su")}
 
 
-class FakeApt(module.Host):
+class FakeApt(host_tools.Host):  # type: ignore[misc]
     """apt's answers for three packages that somebody asked for: two of them take the VPN along together."""
 
     def __init__(self) -> None:
@@ -268,20 +277,20 @@ class FakeApt(module.Host):
 
 def test_only_what_brings_an_obstacle_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what takes it along; the others go."""
-    monkeypatch.setattr(module.Packages, "_unneeded", lambda _self, names: [one for one in names if one != "two"])
-    packages = module.Packages(FakeApt(), [])
-    assert packages.kept == ["two stays: it is on hold"]
-    assert packages.gone == ["one", "vpn-tools", "vpn"]
-    packages.keep([("vpn", "vpn.service", "a login may come in through it")])
-    assert packages.gone == ["one"]
-    assert packages.kept[1:] == ["vpn-tools stays: with it would go vpn.service: a login may come in through it"]
-    packages.keep([("elsewhere", "other.service", "why")])
-    assert packages.gone == [], "whatever brings it"
+    monkeypatch.setattr(packages.Packages, "_unneeded", lambda _self, names: [one for one in names if one != "two"])
+    chosen = packages.Packages(FakeApt(), [])
+    assert chosen.kept == ["two stays: it is on hold"]
+    assert chosen.gone == ["one", "vpn-tools", "vpn"]
+    chosen.keep([("vpn", "vpn.service", "a login may come in through it")])
+    assert chosen.gone == ["one"]
+    assert chosen.kept[1:] == ["vpn-tools stays: with it would go vpn.service: a login may come in through it"]
+    chosen.keep([("elsewhere", "other.service", "why")])
+    assert chosen.gone == [], "whatever brings it"
 
 
 def test_what_is_allowed_is_not_taken_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """By apt's own word, whatever is known of what needs what."""
-    monkeypatch.setattr(module.Packages, "_unneeded", lambda _self, names: names)
+    monkeypatch.setattr(packages.Packages, "_unneeded", lambda _self, names: names)
     host = FakeApt()
 
     def fail_json(msg: str) -> None:
@@ -289,7 +298,7 @@ def test_what_is_allowed_is_not_taken_along(monkeypatch: pytest.MonkeyPatch) -> 
 
     host.module.fail_json = fail_json
     with pytest.raises(SystemExit, match=r"with one, two apt would remove vpn, vpn-tools, which is to stay"):
-        module.Packages(host, ["vpn*"])
+        packages.Packages(host, ["vpn*"])
 
 
 def test_a_file_by_all_its_names(tmp_path: Path) -> None:
@@ -299,23 +308,23 @@ def test_a_file_by_all_its_names(tmp_path: Path) -> None:
     other.hardlink_to(sudo)
     (tmp_path / "alone").touch()
     listed = [str(other), str(tmp_path / "alone"), str(sudo), "/nowhere"]
-    found_files = sorted(left_over.same_files(listed))
+    found_files = sorted(setuid_files.same_files(listed))
     assert found_files == [["/nowhere"], [str(tmp_path / "alone")], [str(sudo), str(other)]]
 
 
-def found(monkeypatch: pytest.MonkeyPatch, files: list[list[str]]) -> Any:
-    monkeypatch.setattr(module, "setuid_files", lambda _mounts: files)
-    return module.SetUid(FakeHost({}, {}), ["/usr/bin/sudo"], set())
+def left_over_files(monkeypatch: pytest.MonkeyPatch, files: list[list[str]]) -> Any:
+    monkeypatch.setattr(setuid, "setuid_files", lambda _mounts: files)
+    return setuid.SetUid(FakeHost({}, {}), ["/usr/bin/sudo"], set())
 
 
 def test_another_name_of_an_allowed_file_keeps_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = found(monkeypatch, [["/mnt/root/usr/bin/sudo", "/usr/bin/sudo"], ["/opt/foreign"]])
+    files = left_over_files(monkeypatch, [["/mnt/root/usr/bin/sudo", "/usr/bin/sudo"], ["/opt/foreign"]])
     assert (files.found, files.kept) == (["/opt/foreign"], [])
 
 
 def test_another_systems_root_folder_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "other_root", lambda path: "/srv/chroot" if path.startswith("/srv/chroot/") else "")
-    files = found(monkeypatch, [["/srv/chroot/usr/bin/sudo"]])
+    monkeypatch.setattr(setuid, "other_root", lambda path: "/srv/chroot" if path.startswith("/srv/chroot/") else "")
+    files = left_over_files(monkeypatch, [["/srv/chroot/usr/bin/sudo"]])
     assert files.found == []
     assert files.kept == ["/srv/chroot/usr/bin/sudo stays set-uid: /srv/chroot is the root folder of another system"]
 
@@ -335,19 +344,19 @@ def test_roots_own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "os.path.lexists", lambda path: path in {"/srv/chroot/etc/os-release", "/home/eve/etc/os-release"}
     )
-    for module_of in (left_over, ground):
+    for module_of in (setuid_files, ground):
         assert module_of.is_out_of_reach("/data/docker/overlay2/a/usr/bin/sudo")
         assert not module_of.is_out_of_reach("/srv/chroot/usr/bin/sudo")
     acls["/data"] = ["system.posix_acl_access"]
-    for module_of in (left_over, ground):
+    for module_of in (setuid_files, ground):
         assert not module_of.is_out_of_reach("/data/docker/overlay2/a/usr/bin/sudo"), "somebody was let in"
-    assert left_over.other_root("/srv/chroot/usr/bin/sudo") == "/srv/chroot"
-    assert left_over.other_root("/usr/bin/sudo") == ""
-    assert left_over.other_root("/home/eve/bin/x") == "", "nobody makes a system of a folder by a file in it"
-    assert left_over.is_roots("/srv/chroot/usr/bin/sudo")
-    assert not left_over.is_roots("/home/eve/bin/x")
+    assert setuid_files.other_root("/srv/chroot/usr/bin/sudo") == "/srv/chroot"
+    assert setuid_files.other_root("/usr/bin/sudo") == ""
+    assert setuid_files.other_root("/home/eve/bin/x") == "", "nobody makes a system of a folder by a file in it"
+    assert setuid_files.is_roots("/srv/chroot/usr/bin/sudo")
+    assert not setuid_files.is_roots("/home/eve/bin/x")
     modes["/srv"] = 0o1777
-    assert not left_over.is_roots("/srv/chroot/usr/bin/sudo")
+    assert not setuid_files.is_roots("/srv/chroot/usr/bin/sudo")
 
 
 def test_bits_are_taken_off_the_file_that_was_found_alone(tmp_path: Path) -> None:
@@ -358,7 +367,7 @@ def test_bits_are_taken_off_the_file_that_was_found_alone(tmp_path: Path) -> Non
     for path in (found, other):
         path.write_text("")
         path.chmod(0o6755)
-    module.SetUid._change(str(found))
+    setuid.SetUid._change(str(found))
     assert found.stat().st_mode & 0o7777 == 0o755
 
     found.unlink()
@@ -366,15 +375,15 @@ def test_bits_are_taken_off_the_file_that_was_found_alone(tmp_path: Path) -> Non
     (tmp_path / "link").symlink_to(tmp_path)
     for path in (found, tmp_path.resolve() / "link/other"):
         with pytest.raises(OSError, match=r"Too many levels|another file"):
-            module.SetUid._change(str(path))
+            setuid.SetUid._change(str(path))
     assert other.stat().st_mode & 0o7777 == 0o6755
 
 
 def test_without_a_known_disk_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a place find would begin where the module runs, and all would seem well."""
     monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("find ran"))
-    monkeypatch.setattr(module, "read", lambda _path: "4 1 0:9 / / rw - nfs server:/ rw\n")
-    files = module.SetUid(FakeHost({}, {}), [], set())
+    monkeypatch.setattr(setuid, "read", lambda _path: "4 1 0:9 / / rw - nfs server:/ rw\n")
+    files = setuid.SetUid(FakeHost({}, {}), [], set())
     assert files.found == []
     assert "no disk of a known kind" in files.kept[0]
     monkeypatch.setattr(ground, "mounted", lambda: [("/", "nfs", ["rw"])])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible.module_utils import left_over
+from ansible.module_utils.left_over import enabled_units, setuid_files
 from ansible.module_utils.testing import patch_module_args
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,8 +72,8 @@ def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def test_what_nobody_allowed_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The shell of an allowed package has no such bit by its package, so that none stands for it."""
     monkeypatch.setattr("subprocess.run", answering())
-    monkeypatch.setattr(left_over, "local_disks", lambda _mountinfo: ["/"])
-    monkeypatch.setattr(left_over, "LINKS", ())
+    monkeypatch.setattr(setuid_files, "local_disks", lambda _mountinfo: ["/"])
+    monkeypatch.setattr(enabled_units, "LINKS", ())
     found = told(capsys)
     assert {name: found[name] for name in ("packages", "held", "units", "searched")} == {
         "packages": ["fping", "libc6:i386"],
@@ -94,7 +94,7 @@ def test_a_command_without_an_answer_is_not_taken_for_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     monkeypatch.setattr("subprocess.run", answering(command))
-    monkeypatch.setattr(left_over, "local_disks", lambda _mountinfo: ["/"])
+    monkeypatch.setattr(setuid_files, "local_disks", lambda _mountinfo: ["/"])
     found = told(capsys)
     assert found["failed"]
     assert f"nothing was drafted: {command.split(maxsplit=1)[0]} gave no answer on this host" in found["msg"]
@@ -118,8 +118,8 @@ def test_the_disks_are_those_that_verify_looks_at(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ground, "read", lambda _path: MOUNTS)
     monkeypatch.setattr(ground, "run", run)
     ground.setuid_files()
-    assert left_over.local_disks(MOUNTS) == ["/", "/srv/a b"]
-    assert asked[0][1:3] == left_over.local_disks(MOUNTS)
+    assert setuid_files.local_disks(MOUNTS) == ["/", "/srv/a b"]
+    assert asked[0][1:3] == setuid_files.local_disks(MOUNTS)
     assert asked[0][3] == "-xdev"
 
 
@@ -127,9 +127,9 @@ def test_the_units_are_those_that_verify_finds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """An enabled instance, whose template systemd does not list; it is allowed by its own name or by its template's."""
-    for name in ("DISKS", "IMAGES", "LINKS", "UNIT_FOLDERS"):
-        assert getattr(left_over, name) == getattr(ground, name), name
-    assert f'"{left_over.STATES}"' in Path(ground.__file__).read_text(encoding="utf-8")
+    for name in ("LINKS", "UNIT_FOLDERS"):
+        assert getattr(enabled_units, name) == getattr(ground, name), name
+    assert f'"{enabled_units.STATES}"' in Path(ground.__file__).read_text(encoding="utf-8")
 
     wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir(parents=True)
@@ -137,13 +137,13 @@ def test_the_units_are_those_that_verify_finds(
         (wants / name).symlink_to("/nowhere")
     for name in ("tunnel@.service", "ssh@.service"):
         (tmp_path / name).touch()
-    for module in (left_over, ground):
+    for module in (enabled_units, ground):
         monkeypatch.setattr(module, "LINKS", [str(tmp_path) + place for place in module.LINKS])
         monkeypatch.setattr(module, "UNIT_FOLDERS", [str(tmp_path)])
     listed = SHOWN["systemctl list-unit-files"]
     monkeypatch.setattr(ground, "run", lambda _argv: (0, listed, ""))
     monkeypatch.setattr("subprocess.run", answering())
-    monkeypatch.setattr(left_over, "local_disks", lambda _mountinfo: ["/"])
+    monkeypatch.setattr(setuid_files, "local_disks", lambda _mountinfo: ["/"])
     assert host_extras.enabled_units() == set(ground.enabled_units())
     monkeypatch.setitem(ALLOWED, "units", ["ssh.service", "ssh@.service"])
     assert told(capsys)["units"] == ["node.service", "tunnel@one.service"]

@@ -1,12 +1,7 @@
-"""What a host has beyond what is allowed: shared by the module that tells of it and the one that takes it away.
-
-The verification looks for itself (verify/remote/ground.py); a test holds the two to the same places.
-"""
+"""Files that give whoever runs them another's rights. The verification looks for itself, in the same places."""
 
 from __future__ import annotations
 
-import fnmatch
-import glob
 import os
 import re
 import subprocess
@@ -14,46 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-# --- units ------------------------------------------------------------------------------------------------------------
-
-STATES = "enabled,enabled-runtime,linked,linked-runtime"
-# What starts instances of templates by itself.
-LINKS = tuple(f"/{top}/systemd/system/*.{kind}/*@?*.*" for top in ("etc", "run") for kind in ("wants", "requires"))
-UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-)
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a name is one of the patterns."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def template(unit: str) -> str:
-    """The template of an instance, of another unit its own name."""
-    return re.sub(r"@.*\.", "@.", unit)
-
-
-def allows(patterns: Iterable[str], unit: str) -> bool:
-    """Whether a unit is allowed: by its own name, or by its template's."""
-    patterns = [*patterns]
-    return matches(unit, patterns) or matches(template(unit), patterns)
-
-
-def enabled_instances() -> dict[str, str]:
-    """Return the state of each enabled instance: systemd lists its template, and that as "indirect"."""
-    paths = [path for place in LINKS for path in glob.glob(place)]
-    states = {os.path.basename(path): "enabled-runtime" if path.startswith("/run") else "enabled" for path in paths}
-    # A package that has gone leaves links behind, and systemd starts nothing of another name.
-    there = {name for name in states for place in UNIT_FOLDERS if os.path.exists(f"{place}/{template(name)}")}
-    return {name: states[name] for name in sorted(there) if re.fullmatch(r"[A-Za-z0-9:_.@\\-]+", name)}
-
-
-# --- set-uid files ----------------------------------------------------------------------------------------------------
 
 DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay")
 # Where container engines keep the file systems of their images, whose programs are not the host's.
