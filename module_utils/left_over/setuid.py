@@ -38,13 +38,14 @@ class SetUid:
         self.host = host
         self.kept: list[str] = []
         # A file of several names is allowed by one: by a mount of another folder the bit would go off sudo itself.
-        found = [names[0] for names in self._listed() if not any(matches(printable(name), allowed) for name in names)]
-        self.owners = host.owners(found) if found else {}
-        programs = lineage()[1] if found else set()
+        files = [names for names in self._listed() if not any(matches(printable(name), allowed) for name in names)]
+        self.owners = host.owners([name for names in files for name in names])
+        programs = lineage()[1] if files else set()
         self.found = []
-        for path in found:
+        for names in files:
+            path = next((name for name in names if name in self.owners), names[0])
             root = other_root(path)
-            if path in programs:
+            if programs & {*names}:
                 self.kept.append(f"{printable(path)} stays set-uid: this very run came in through it")
             elif root:
                 self.kept.append(

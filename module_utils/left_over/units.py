@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ansible.module_utils.left_over.enabled_units import STATES, enabled_instances
 from ansible.module_utils.left_over.host_tools import read
 from ansible.module_utils.left_over.names import allows, matches, printable, template
+from ansible.module_utils.left_over.programs import running, started
 from ansible.module_utils.left_over.way_in import SS, carriers, holds_a_tunnel, lineage
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from ansible.module_utils.left_over.host_tools import Host
 
-BROUGHT = re.compile(r"(?m)^(?:/usr)?/lib/systemd/system/([^/\n]+\.[a-z]+)$")
+BROUGHT = re.compile(
+    r"(?m)^(?:/usr)?/lib/systemd/system/([^/\n]+\.(?:service|socket|timer|path|mount|automount|swap|target|slice))$"
+)
 # What the others (mounts, swap, targets) hold, only somebody who knows it can let go.
 KINDS = (".service", ".timer", ".socket", ".path")
 # Never stopped, whatever somebody allows: logins, and what systemd and holdfast stand on.
@@ -38,7 +41,7 @@ TUNNELS = (
     "wg-quick@*", "*vpn*", "tailscaled*", "zerotier*", "*strongswan*", "*ipsec*", "netbird*", "netclient*", "nebula*",
 )  # fmt: skip
 MOUNTING = ("autofs*", "*sshfs*", "*mergerfs*", "*rclone*")
-PROPERTIES = "Id,FragmentPath,Before,RequiredBy,BoundBy,RequisiteOf,ConsistsOf,Triggers,ControlGroup"
+PROPERTIES = "Id,FragmentPath,Before,RequiredBy,BoundBy,RequisiteOf,ConsistsOf,Triggers,ControlGroup,ExecStart"
 SETS = "/var/lib/holdfast/sets/*.json"
 
 
@@ -58,7 +61,8 @@ class Units:
     def __init__(self, host: Host, allowed: list[str], packages: list[str]) -> None:
         """Find what is left over and can go. What the ``packages`` bring, which are to be purged, goes with them.
 
-        ``obstacles``: units of theirs that would be kept if they were not theirs, as (package, unit, reason).
+        ``obstacles``: units for which a package has to stay, as (package, unit, reason): one of its own that would be
+        kept if it were not its own, or one that stays and runs a program of it.
         """
         self.host, self.allowed = host, allowed
         self.kept: list[str] = []
@@ -68,25 +72,56 @@ class Units:
         self.carriers: set[str] | None = None
         self.brought = self._brought(packages)
         self.states = self._enabled()
-        theirs = [name for name in self.states if template(name) in self.brought or name in self.brought]
         left = self._left_over()
-        gone = {*left, *self.brought}
-        judged = [(name, self._needed(name, gone)) for name in left]
-        self.found = [name for name, reason in judged if not reason]
-        self.kept = [f"{printable(name)} stays enabled: {reason}" for name, reason in judged if reason]
-        self.obstacles = [
-            (self.brought.get(name) or self.brought[template(name)], printable(name), reason)
-            for name in sorted({*self._active({name for name in self.brought if "@." not in name}), *theirs})
-            if (reason := self._needed(name, gone, kinds=False))
-        ]
+        self.gone = {*left, *self.brought}
+        self.reasons: dict[str, str] = {}
+        self._judge(left)
+        self.found = [name for name in left if name not in self.reasons]
+        self.kept = [f"{printable(name)} stays enabled: {self.reasons[name]}" for name in left if name in self.reasons]
+        self.obstacles = [*self._their_own(), *self._programs(packages)] if packages else []
+
+    def _judge(self, left: list[str]) -> None:
+        """Find why each that is kept is kept; what it requires is kept with it."""
+        while new := {name: reason for name in left if name not in self.reasons and (reason := self._needed(name))}:
+            self.reasons |= new
+            self.gone -= {*new}
+
+    def _their_own(self) -> Iterator[tuple[str, str, str]]:
+        """Units of the packages that would be kept if they were not theirs: enabled or running, instances too."""
+        instances = {unit["Id"] for name in self.brought if "@." in name for unit in self._loaded(name)}
+        instances = {name for name in instances if "@probe." not in name}
+        running_ones = self._active({name for name in {*self.brought, *instances} if "@." not in name})
+        enabled = [name for name in self.states if {name, template(name)} & {*self.brought}]
+        for name in sorted({*running_ones, *enabled}):
+            if reason := self._needed(name, kinds=False):
+                yield self.brought.get(name) or self.brought[template(name)], printable(name), reason
+
+    def _programs(self, packages: list[str]) -> Iterator[tuple[str, str, str]]:
+        """Units that stay, and run what a package has."""
+        names = [name.replace("@.", "@probe.") for name in self.states if not self._goes(name)]
+        shown = self._shown(names)
+        run = {(unit["Id"], path) for unit in shown for path in started(unit.get("ExecStart", ""))}
+        run |= {(unit, path) for unit, path in running() if not self._goes(unit)}
+        owners = self.host.owners(sorted({path for _, path in run}))
+        theirs = {package.partition(":")[0] for package in packages}
+        for unit, path in sorted(run):
+            package = owners.get(path, ("",))[0]
+            if package in theirs:
+                yield package, printable(unit), f"it stays, and runs {path}"
+
+    def _goes(self, name: str) -> bool:
+        return name in self.gone or template(name) in self.gone
 
     def _brought(self, packages: list[str]) -> dict[str, str]:
         """The units that packages bring, and of each its package."""
-        return {
-            unit: package.partition(":")[0]
-            for package in packages
-            for unit in re.findall(BROUGHT, self.host.run("dpkg-query", "-L", package))
-        }
+        found = {}
+        for package in packages:
+            code, out, _err = self.host.module.run_command(["dpkg-query", "-L", package])
+            if code:  # apt leaves out the host's own architecture, and dpkg asks for it where there is another, too
+                native = self.host.run("dpkg", "--print-architecture").strip()
+                out = self.host.run("dpkg-query", "-L", f"{package}:{native}")
+            found.update(dict.fromkeys(re.findall(BROUGHT, out), package.partition(":")[0]))
+        return found
 
     def _enabled(self) -> dict[str, str]:
         out = self.host.run("systemctl", "list-unit-files", "--no-legend", "--plain", f"--state={STATES}")
@@ -114,7 +149,13 @@ class Units:
 
     def _shown(self, names: list[str]) -> list[dict[str, str]]:
         out = self.host.run("systemctl", "show", "--property", PROPERTIES, "--", *names) if names else ""
-        blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in out.split("\n\n")]
+        blocks: list[dict[str, str]] = [{}]
+        for line in out.split("\n"):
+            key, between, value = line.partition("=")
+            if not line:
+                blocks.append({})
+            elif between:  # a property of several values has a line for each
+                blocks[-1][key] = f"{blocks[-1].get(key, '')} {value}".strip()
         return [block for block in blocks if block.get("Id")]
 
     def _started(self, name: str) -> list[str]:
@@ -141,11 +182,11 @@ class Units:
             self.carriers = carriers(self.host.run(SS, "-Htne", "state", "established"))
         return holds_a_tunnel(group) or any(f"{one}/".startswith(f"{group}/") for one in self.carriers if group)
 
-    def _needed(self, name: str, gone: set[str], *, kinds: bool = True) -> str:
-        """Return why the unit is kept, nothing where it can go. ``gone``: units that go with it."""
-        return next(self._reasons(name, gone, kinds=kinds), "")
+    def _needed(self, name: str, *, kinds: bool = True) -> str:
+        """Return why the unit is kept, nothing where it can go."""
+        return next(self._told(name, kinds=kinds), "")
 
-    def _reasons(self, name: str, gone: set[str], *, kinds: bool) -> Iterator[str]:
+    def _told(self, name: str, *, kinds: bool) -> Iterator[str]:
         if kinds and not name.endswith(KINDS):
             yield "it is no service, timer, socket or path"
         if matches(name, NEVER):
@@ -163,19 +204,21 @@ class Units:
                 yield "disks, the network or logins may need it, which come after it"
             if self._carries(unit.get("ControlGroup", "")):
                 yield "it holds a tunnel or passes connections on to sshd, and a login may come in through that"
-            if by := self._active(self._stopped_with(unit, name, gone)):
+            if by := self._active(self._stopped_with(unit, name)):
                 yield f"{', '.join(by)} would be stopped with it"
-            if kinds and (
-                also := [one for one in also_named(read(unit.get("FragmentPath", ""))) if allows(self.allowed, one)]
-            ):
+            if kinds and (also := [one for one in also_named(read(unit.get("FragmentPath", ""))) if self._stays(one)]):
                 yield f"{', '.join(also)} would be disabled with it"
 
-    def _stopped_with(self, unit: dict[str, str], name: str, gone: set[str]) -> set[str]:
-        """What systemd stops with a unit, and is to stay. Of its own kin stays only what is allowed."""
+    def _stays(self, name: str) -> bool:
+        """Whether a unit is allowed, or kept."""
+        return allows(self.allowed, name) or name in self.reasons
+
+    def _stopped_with(self, unit: dict[str, str], name: str) -> set[str]:
+        """What systemd stops with a unit, and is to stay. Of its own kin stays only what is allowed or kept."""
         keys = ("RequiredBy", "BoundBy", "RequisiteOf", "ConsistsOf")
         others = {one for key in keys for one in unit.get(key, "").split()}
-        others = {one for one in others if one not in gone and template(one) not in gone}
-        return {one for one in others if stem(one) != stem(name) or allows(self.allowed, one)}
+        others = {one for one in others if one in self.reasons or not self._goes(one)}
+        return {one for one in others if stem(one) != stem(name) or self._stays(one)}
 
     def _active(self, names: set[str]) -> list[str]:
         """Those of the units that run."""
@@ -193,13 +236,20 @@ class Units:
 
     def disable(self) -> None:
         """Stop and disable them. A unit that cannot be stopped is kept: disabled, it would not be found again."""
-        names = self._running(self.found)
+        # A package may have taken its own along, of which dpkg does not know.
+        there = self._enabled()
+        gone = [name for name in self.found if name not in there]
+        names = self._running([name for name in self.found if name in there])
         if names and self.host.module.run_command(["systemctl", "stop", "--", *names])[0]:
             on = {*self._active({*names})}
             for name in [name for name in self.found if on & {*self._running([name])}]:
                 self.found.remove(name)
                 self.kept.append(f"{printable(name)} stays enabled: systemd does not stop it")
         for option in ((), ("--runtime",)):
-            names = [name for name in self.found if self.states[name].endswith("-runtime") == bool(option)]
+            names = [
+                name
+                for name in self.found
+                if name not in gone and self.states[name].endswith("-runtime") == bool(option)
+            ]
             if names:
                 self.host.run("systemctl", "disable", *option, "--", *names)

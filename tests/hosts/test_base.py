@@ -159,14 +159,19 @@ install -m 6755 /bin/true /root/vim-helper/usr/bin/vim-helper
 install -m 4711 /bin/true /root/vim-helper/bin/vim-old
 {}rm -r /root/vim-helper
 """.format(starts.PACKAGE.format("vim-helper", ""))
-# A package that the network may need.
-OF_THE_NETWORK = """
-mkdir -p /root/foreign-net/usr/lib/systemd/system
+# A package that the network may need, and one with the program of a unit that an admin wrote.
+NEEDED = """
+mkdir -p /root/foreign-net/usr/lib/systemd/system /root/foreign-tool/usr/bin
 printf '[Unit]\\nBefore=network.target\\n[Service]\\nExecStart=true\\n[Install]\\nWantedBy=multi-user.target\\n' \\
     > /root/foreign-net/usr/lib/systemd/system/foreign-net.service
-{}systemctl enable --quiet foreign-net.service
-""".format(starts.PACKAGE.format("foreign-net", ""))
-LEFT = ["foreign-net", "foreign-net.service", "network-own.service"]
+cp /bin/sleep /root/foreign-tool/usr/bin/foreign-tool
+{}{}printf '[Service]\\nExecStart=foreign-tool infinity\\n[Install]\\nWantedBy=multi-user.target\\n' \\
+    > /etc/systemd/system/own-vpn.service
+systemctl daemon-reload
+systemctl enable --quiet foreign-net.service
+systemctl enable --quiet --now own-vpn.service
+""".format(starts.PACKAGE.format("foreign-net", ""), starts.PACKAGE.format("foreign-tool", ""))
+LEFT = ["foreign-net", "foreign-net.service", "foreign-tool", "network-own.service", "own-vpn.service"]
 BITS = "stat -c %a /usr/local/bin/helper /usr/bin/vim-helper /usr/bin/vim-old"
 
 
@@ -176,7 +181,7 @@ def test_purge(target: Target, tmp_path: Path) -> None:
     Packages, units and set-uid bits go; a unit on which the network may stand stays, and is named.
     """
     target = starts.own(target, tmp_path)
-    target.sh(starts.PACKAGE.format("foreign", "") + UNITS + SET_UID + OF_THE_NETWORK)
+    target.sh(starts.PACKAGE.format("foreign", "") + UNITS + SET_UID + NEEDED)
     installed = "dpkg-query -W -f '${Package} ' foreign vim-foreign 2>/dev/null || true"
     states = f"systemctl is-active {' '.join(RUN_BY_THEMSELVES)}"
     assert target.play(starts.SITE).changed == 0
@@ -205,7 +210,9 @@ def test_purge(target: Target, tmp_path: Path) -> None:
     assert "purged foreign" in purged
     assert f"took {off}" in purged
     assert "foreign-net stays: with it would go foreign-net.service: disks, the network or logins may need it" in purged
-    assert target.sh("stat -c %a /usr/bin/sudo; systemctl is-enabled foreign-net").split() == ["4755", "enabled"]
+    assert "foreign-tool stays: with it would go own-vpn.service: it stays, and runs /usr/bin/foreign-tool" in purged
+    stay = "stat -c %a /usr/bin/sudo; systemctl is-enabled foreign-net; systemctl is-active own-vpn"
+    assert target.sh(stay).split() == ["4755", "enabled", "active"]
     assert "network-own.service stays enabled: disks, the network or logins may need it" in purged
     assert target.sh("apt-mark showmanual").split() == [name for name in before if name != "foreign"]
     assert target.sh(states, check=False).split() == ["inactive"] * 5

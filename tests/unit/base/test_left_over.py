@@ -13,6 +13,7 @@ from ansible.module_utils.left_over import (
     enabled_units,
     host_tools,
     packages,
+    programs,
     setuid,
     setuid_files,
     units,
@@ -60,6 +61,9 @@ class FakeHost(host_tools.Host):  # type: ignore[misc]  # for mypy it is a part 
         self.stops = 0
 
     def _command(self, argv: list[str]) -> tuple[int, str, str]:
+        if argv[:2] == ["dpkg-query", "-L"]:
+            listed = "".join(f"{path}\n" for path, package in self.packages.items() if package == argv[2])
+            return 0 if listed else 2, listed, "ambiguous package name"
         if argv[0] == "dpkg-query":
             known = [f"{self.packages[path]}: {path}\n" for path in argv[2:] if path in self.packages]
             return 1, "".join(known), "no path found"
@@ -73,7 +77,9 @@ class FakeHost(host_tools.Host):  # type: ignore[misc]  # for mypy it is a part 
         if argv[0] == way_in.SS:
             return self.sockets
         if argv[0] == "dpkg-query":
-            return "".join(f"{path}\n" for path, package in self.packages.items() if package == argv[2])
+            return self._command([*argv])[1]
+        if argv[0] == "dpkg":
+            return "amd64\n"
         self.ran.append([*argv])
         if argv[1] == "list-unit-files":
             states = {name: unit.get("state", "enabled") for name, unit in self.units.items()}
@@ -207,8 +213,77 @@ def test_a_package_is_no_way_to_take_away_what_is_kept(instances: dict[str, str]
     assert found.found == []
     assert found.obstacles == [
         ("gone", "net-up.service", "disks, the network or logins may need it, which come after it"),
+        ("gone", "wg-quick@one.service", "a login may come in through it"),
         ("gone", "wg-quick@wg0.service", "a login may come in through it"),
     ]
+
+
+def test_what_a_kept_unit_requires_is_kept_with_it(tmp_path: Path) -> None:
+    """Stopped, or disabled along with something else, it would take the kept one with it."""
+    (tmp_path / "along.service").write_text("[Install]\nAlso=helper.service\n")
+    _host, found = judged(
+        {
+            "along.service": {"FragmentPath": str(tmp_path / "along.service")},
+            "far.service": {"RequiredBy": "helper.service"},
+            "helper.service": {"RequiredBy": "corp-vpn.service"},
+            "corp-vpn.service": {},
+            "other.service": {"RequiredBy": "plain.service"},
+            "plain.service": {},
+        }
+    )
+    assert found.found == ["other.service", "plain.service"]
+    assert found.kept[:3] == [
+        "along.service stays enabled: helper.service would be disabled with it",
+        "far.service stays enabled: helper.service would be stopped with it",
+        "helper.service stays enabled: corp-vpn.service would be stopped with it",
+    ]
+
+
+def test_the_program_of_what_stays_keeps_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever brought the unit: a package's script, an admin who was asked, or nobody, as where somebody started it."""
+    monkeypatch.setattr(host_tools, "is_roots", lambda _path: True)
+    monkeypatch.setattr(units, "running", lambda: {("job.service", "/usr/bin/job"), ("foreign.service", "/usr/bin/f")})
+    start = "{{ path=/usr/bin/{0} ; argv[]=/usr/bin/{0} -x ; ignore_errors=no }}"
+    _host, found = judged(
+        {
+            "allowed.service": {"ExecStart": start.format("autossh")},
+            "netbird.service": {"ExecStart": start.format("netbird")},
+            "foreign.service": {"ExecStart": start.format("f")},
+        },
+        {f"/usr/bin/{name}": "gone" for name in ("autossh", "netbird", "job", "f")},
+    )
+    assert found.found == ["foreign.service"]
+    assert found.obstacles == [
+        ("gone", "allowed.service", "it stays, and runs /usr/bin/autossh"),
+        ("gone", "job.service", "it stays, and runs /usr/bin/job"),
+        ("gone", "netbird.service", "it stays, and runs /usr/bin/netbird"),
+    ]
+
+
+def test_the_programs_that_run_here() -> None:
+    """A command of more lines than one, and this very process, which is in no service."""
+    shown = "{ path=/bin/a ; argv[]=/bin/a ; } { path=/bin/b ; argv[]=/bin/b path=/bin/c ; }"
+    assert programs.started(shown) == {"/bin/a", "/bin/b"}
+    assert programs.SERVICE.search("1:name=systemd:/system.slice/system-wg.slice/wg@a.service/x\n")[1] == "wg@a.service"
+    assert not programs.SERVICE.search("0::/user.slice/user-0.slice/user@0.service/app.slice/mine.service\n")
+    assert all(unit.endswith(".service") and path.startswith("/") for unit, path in programs.running())
+
+
+def test_what_went_with_its_package_is_not_disabled_again(instances: dict[str, str]) -> None:
+    """dpkg does not know of a unit that a package's script wrote."""
+    instances["many@one.service"] = "enabled"
+    host, found = judged({"foreign.service": {}})
+    instances.clear()
+    found.disable()
+    assert host.ran[-1] == ["systemctl", "disable", "--", "foreign.service"]
+    assert found.found == ["foreign.service", "many@one.service"], "told all the same"
+
+
+def test_a_package_of_two_architectures() -> None:
+    """dpkg wants to be told which of them."""
+    host = FakeHost({}, {"/usr/lib/systemd/system/its.service": "lib:amd64"})
+    found: Any = units.Units(host, [], ["lib"])
+    assert found.brought == {"its.service": "lib"}
 
 
 def test_what_would_disable_something_else_is_kept(tmp_path: Path) -> None:
