@@ -442,7 +442,7 @@ class ActionModule(ActionBase):
         return not self._hosts[name]["ssh"].get("jump") or offered in self._pins(name).fingerprints()
 
     def _patient(self, name: str, login: dict[str, Any], command: str, pins: Pins) -> dict[str, Any]:
-        """Log in once; wait and repeat only while the server turns everybody away."""
+        """Log in once; wait and repeat only while the server turns everybody away, or takes the key and no more comes."""
         end, pause = time.monotonic() + PATIENCE, 1.0
         while True:
             first = not pins.fingerprints()
@@ -466,7 +466,9 @@ class ActionModule(ActionBase):
                         f"  {name}: first contact, host key {key} {FIRST_USE}. Compare it with what your provider "
                         f"shows, or declare host.ssh.host_key. It is pinned in {pins.path}"
                     )
-            if reply["outcome"] not in ("throttled", "closed") or time.monotonic() + pause > end:
+            stuck = reply["outcome"] == "no answer" and reply["fingerprint"]
+            again = reply["outcome"] in ("throttled", "closed") or stuck
+            if not again or time.monotonic() + pause > end:
                 return reply
             self._display.display(f"  {name}: {reply['outcome']}, trying again in {pause:.0f} s")
             time.sleep(pause)

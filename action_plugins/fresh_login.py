@@ -42,6 +42,7 @@ SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"timed out|No route to host|(?:Network|Host) is unreachable|Could not resolve hostname"
             r"|Timeout \(\d+s\) waiting for|Timeout, server .* not responding"
+            r"|Killed by signal 15"  # by the deadline of the login
         ),
     ),
     ("denied", re.compile(r"Permission denied|Too many authentication failures")),

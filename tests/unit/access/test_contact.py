@@ -72,6 +72,36 @@ def reach(
     return [f"{said.partition('@')[0]} {said.partition('port ')[2]}" for said in action._tries]
 
 
+@pytest.mark.parametrize(
+    ("replies", "tried"),
+    [
+        ([("no answer", "SHA256:abc"), ("ok", "SHA256:abc")], 2),  # it took the key, and said no more
+        ([("no answer", None), ("ok", None)], 1),  # nobody is there
+        ([("closed", None), ("throttled", None), ("ok", None)], 3),
+        ([("denied", None), ("ok", None)], 1),
+    ],
+)
+def test_what_is_tried_again(
+    replies: list[tuple[str, str | None]], tried: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = contact.ActionModule.__new__(contact.ActionModule)
+    action._timeout, action._name, action._directory = 10, "web1", tmp_path
+    monkeypatch.setattr(action, "_display", SimpleNamespace(display=lambda _: None), raising=False)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    asked = iter(replies)
+    done = []
+
+    def login(**_: object) -> dict[str, object]:
+        outcome, accepted = next(asked)
+        done.append(outcome)
+        return {"outcome": outcome, "fingerprint": accepted}
+
+    action._login = SimpleNamespace(login=login)
+    pins = SimpleNamespace(fingerprints=lambda: ["SHA256:pinned"])
+    assert action._patient("web1", ROOT_LOGIN, "true", pins)["outcome"] == replies[tried - 1][0]
+    assert len(done) == tried
+
+
 OLD_PORT = {"user": "alice", "port": 2222}
 
 

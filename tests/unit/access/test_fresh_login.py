@@ -37,6 +37,7 @@ JUMP_OK = (
         ("Connection timed out during banner exchange", "no answer"),
         ("ssh: connect to host 192.0.2.1 port 22: No route to host", "no answer"),
         ("ssh: Could not resolve hostname web1: Name or service not known", "no answer"),
+        (f"debug1: Server accepts key: /k ED25519 {A}\nKilled by signal 15.", "no answer"),  # by the deadline
         ("root@192.0.2.1: Permission denied (publickey).", "denied"),
         ("Received disconnect: Too many authentication failures", "denied"),
         (f"debug1: Server accepts key: /k ED25519 {A}\nConnection closed by 192.0.2.1 port 22", "account refused"),
