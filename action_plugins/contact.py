@@ -442,7 +442,7 @@ class ActionModule(ActionBase):
         return not self._hosts[name]["ssh"].get("jump") or offered in self._pins(name).fingerprints()
 
     def _patient(self, name: str, login: dict[str, Any], command: str, pins: Pins) -> dict[str, Any]:
-        """Log in once; wait and repeat only while the server turns everybody away, or takes the key and no more comes."""
+        """Log in once; wait and repeat only while the server turns all away, or takes the key and no more comes."""
         end, pause = time.monotonic() + PATIENCE, 1.0
         while True:
             first = not pins.fingerprints()
