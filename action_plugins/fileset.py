@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         stage, commit = self._helper("guard_stage"), self._helper("guard_commit")
         _spec, args = self.validate_argument_spec({**{name: stage.spec[name] for name in SHARED}, **OWN})
         intact = args.pop("intact")
-        order = {**args, "files": [stage.entry(entry, variables) for entry in args["files"]]}
+        order = {**args, "files": stage.rendered(args["files"], variables)}
         digest = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
         known = intact.get(order["concern"], {})
         if known.get("digest") == digest:

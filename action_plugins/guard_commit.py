@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import getpass
+import hashlib
 import io
 import json
 import os
@@ -75,6 +76,7 @@ SPEC = {
 LINE, TEXT = "a line", "lines"
 LONGEST_ANSWER = 8 * 1024 * 1024
 SAID = {"changed": bool, "did?": [LINE], "would?": [LINE]}
+STALE = {"stale": True}
 REFUSAL = {"failed": True, "msg": TEXT, "changed?": bool, "did?": [LINE], "would?": [LINE]}
 DIFF = [{"before_header": LINE, "after_header": LINE, "before": TEXT, "after": TEXT}]
 MAYBE_LINE = (LINE, None)
@@ -114,15 +116,14 @@ def program() -> bytes:
     return buffer.getvalue()
 
 
-def parts() -> dict[str, str]:
-    """Everything that the guard keeps on a host, base64."""
-    found = {
+def parts() -> dict[str, bytes]:
+    """Everything that the guard keeps on a host."""
+    return {
         "program": program(),
         "revert": (HOST_FILES / "guard-revert.sh").read_bytes(),
         "boot": (HOST_FILES / "guard-boot.sh").read_bytes(),
         "unit": (HOST_FILES / "holdfast-guard.service").read_bytes(),
     }
-    return {name: base64.b64encode(data).decode() for name, data in found.items()}
 
 
 def words_of(done: dict[str, Any]) -> str:
@@ -162,15 +163,20 @@ def judged_keys(value: dict[str, Any], shape: dict[str, Any], printable: Callabl
     return {key: judged(part, wanted[key], printable) for key, part in value.items()}
 
 
-def read_answer(verb: str, said: str, printable: Callable[..., str]) -> dict[str, Any]:
+def read_answer(verb: str, said: str, printable: Callable[..., str], *, new: bool = True) -> dict[str, Any]:
     """Return what the program has answered to a verb, its strings made printable.
 
+    :param new: the program came with the order, so that it cannot be out of date.
     Raises ValueError, or RecursionError: it is no answer of the program.
     """
     if len(said) > LONGEST_ANSWER:
         raise ValueError(f"{len(said)} characters")
     found = json.loads(said.partition("\n")[0])
-    shape = REFUSAL if isinstance(found, dict) and "failed" in found else ANSWERS[verb]
+    shape = ANSWERS[verb]
+    if isinstance(found, dict) and "failed" in found:
+        shape = REFUSAL
+    elif isinstance(found, dict) and "stale" in found and not new:
+        shape = STALE
     answer: dict[str, Any] = judged(found, shape, printable)
     return answer
 
@@ -211,25 +217,34 @@ class ActionModule(ActionBase):
         :param order: the order; who gives it and in which mode is added.
         :return: the program's answer.
         """
+        own = parts()
         order = {
             **order,
             "verb": verb,
             "who": f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}",
             "check_mode": bool(self._task.check_mode),
             "diff": bool(self._task.diff),
-            "parts": parts(),
+            "digests": {name: hashlib.sha256(data).hexdigest() for name, data in own.items()},
+            "parts": {},
         }
-        # On standard input: content, sizes and secrets of the files never meet an output or a process list.
-        payload = base64.b64encode(zlib.compress(json.dumps(order).encode())).decode()
-        source = f"{(HOST_FILES / 'deliver.py').read_text(encoding='utf-8')}\nmain({payload!r})\n"
-        done = self._low_level_execute_command("/usr/bin/python3 -IS -", in_data=source.encode())
-        answer = self._answer(verb, done)
+        answer = self._deliver(order)
+        if "stale" in answer:
+            encoded = {name: base64.b64encode(data).decode() for name, data in own.items()}
+            answer = self._deliver({**order, "parts": encoded})
         for kind in ("would", "did"):
             for change in answer.get(kind, []):
                 self._display.display(f"  {variables['inventory_hostname']}: {'would ' * (kind == 'would')}{change}")
         return answer
 
-    def _answer(self, verb: str, done: dict[str, Any]) -> dict[str, Any]:
+    def _deliver(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Give the host an order; return the answer, which may be that the program there is not what it should be."""
+        # On standard input: content, sizes and secrets of the files never meet an output or a process list.
+        payload = base64.b64encode(zlib.compress(json.dumps(order).encode())).decode()
+        source = f"{(HOST_FILES / 'deliver.py').read_text(encoding='utf-8')}\nmain({payload!r})\n"
+        done = self._low_level_execute_command("/usr/bin/python3 -IS -", in_data=source.encode())
+        return self._answer(order["verb"], done, new=bool(order["parts"]))
+
+    def _answer(self, verb: str, done: dict[str, Any], *, new: bool) -> dict[str, Any]:
         """Return what the program answered, if it is an answer of it: the host may be somebody else's by now.
 
         Nothing of any other is used: parts that look right would be as much its word as those that do not.
@@ -239,7 +254,7 @@ class ActionModule(ActionBase):
         if not mark:
             return {"failed": True, "msg": printable(words_of(done))}
         try:
-            return read_answer(verb, said, printable)
+            return read_answer(verb, said, printable, new=new)
         except (ValueError, RecursionError) as error:
             raise AnsibleActionFail(
                 "what the host answered is no answer of holdfast's program, and cannot be trusted; nothing of it was "

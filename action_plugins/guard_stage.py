@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import re
 from typing import Any
 
 from ansible import constants as C  # noqa: N812 (its name everywhere in Ansible)
@@ -15,6 +17,7 @@ FILE = {
     "path": {"type": "path", "required": True},
     "template": {"type": "str"},
     "content": {"type": "str"},
+    "source": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0644"},
@@ -41,8 +44,8 @@ SPEC = {
         "elements": "dict",
         "default": [],
         "options": FILE,
-        "mutually_exclusive": [("template", "content")],
-        "required_one_of": [("template", "content")],
+        "mutually_exclusive": [("template", "content", "source")],
+        "required_one_of": [("template", "content", "source")],
     },
     "prepared": {"type": "list", "elements": "dict", "default": [], "options": PREPARED},
     "prune": {"type": "list", "elements": "path", "default": []},
@@ -70,30 +73,58 @@ class ActionModule(ActionBase):
 
         A fact cache (ANSIBLE_CACHE_PLUGIN) outlives a run, and what was staged days ago may no longer be true.
         """
-        kept: dict[str, Any] = variables.get("ansible_facts", {}).get("guard_staged", {})
-        return dict(kept.get(THIS_RUN, {}))
+        kept: dict[str, dict[str, str]] = variables.get("ansible_facts", {}).get("guard_staged", {})
+        return {concern: json.loads(text) for concern, text in kept.get(THIS_RUN, {}).items()}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return this run's concerns as the fact ``guard_staged``, this one replaced."""
         variables: dict[str, Any] = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
         _spec, args = self.validate_argument_spec(SPEC)
-        files = [self.entry(entry, variables) for entry in args.pop("files")]
+        files = self.rendered(args.pop("files"), variables)
         files += [
             {**entry, "owner": "root", "group": "root", "mode": int(entry["mode"], 8)} for entry in args.pop("prepared")
         ]
-        staged = self.staged(variables)
-        staged[args.pop("concern")] = {**args, "files": files}
+        staged = {**self.staged(variables), args.pop("concern"): {**args, "files": files}}
         result.update(changed=False, paths=[entry["path"] for entry in files])
-        result["ansible_facts"] = {"guard_staged": {THIS_RUN: staged}}
+        # Text: Ansible copies facts, part by part, for each task of each host that follows.
+        result["ansible_facts"] = {"guard_staged": {THIS_RUN: {name: json.dumps(one) for name, one in staged.items()}}}
         return result
 
-    def entry(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        """Turn one entry into what the host needs: path, owner, group, mode and base64 data."""
-        made = {key: entry[key] for key in ("path", "owner", "group", "secret")}
-        made["mode"] = int(entry["mode"], 8)
-        text = entry["content"] if entry["content"] is not None else self._render(entry, variables)
-        return {**made, "data": base64.b64encode(text.encode()).decode()}
+    def rendered(self, entries: list[dict[str, Any]], variables: dict[str, Any]) -> list[dict[str, Any]]:
+        """Turn entries into what the host needs of each file: path, owner, group, mode and base64 data."""
+        return [
+            {
+                **{key: entry[key] for key in ("owner", "group", "secret")},
+                "path": path,
+                "mode": int(entry["mode"], 8),
+                "data": base64.b64encode(text.encode()).decode(),
+            }
+            for entry in entries
+            for path, text in self._texts(entry, variables)
+        ]
+
+    def _texts(self, entry: dict[str, Any], variables: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return (path, text) of the files that an entry stands for: one, or those of a folder."""
+        path: str = entry["path"]
+        if entry["content"] is not None:
+            return [(path, entry["content"])]
+        if entry["template"] is not None:
+            return [(path, self._render(entry, variables))]
+        try:
+            source = self._find_needle("files", entry["source"])
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"{path}: {error}") from error
+        if not os.path.isdir(source):
+            return [(path, self._loader.get_text_file_contents(source))]
+        # Not what editors leave, nor Python's byte code.
+        names = (
+            entry.name for entry in os.scandir(source) if entry.is_file() and re.fullmatch(r"\w[\w.-]*", entry.name)
+        )
+        return [
+            (os.path.join(path, name), self._loader.get_text_file_contents(os.path.join(source, name)))
+            for name in sorted(names)
+        ]
 
     def _render(self, entry: dict[str, Any], variables: dict[str, Any]) -> str:
         """Render one template as ansible.builtin.template does."""

@@ -60,7 +60,7 @@ author: [holdfast]
 EXAMPLES = r"""
 - name: Find the login that works
   contact:
-    hosts: "{{ holdfast_catalogue.hosts }}"
+    hosts: "{{ preflight_catalogue.hosts }}"
     operator: alice
     directory: "{{ inventory_dir }}"
   register: contact_found

@@ -25,6 +25,11 @@ options:
       path: {description: Where the file goes live., type: path, required: true}
       template: {description: Template to render., type: str}
       content: {description: Literal content., type: str}
+      source:
+        description:
+          - A file of the role's C(files), put there as it is.
+          - Or a folder there, each file of which is put under O(files[].path) with the same owner, group and mode.
+        type: str
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Mode as an octal string., type: str, default: "0644"}

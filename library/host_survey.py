@@ -99,6 +99,7 @@ import stat
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_text import read
 
 # Ports of clients that open a socket to hear their own answers: DHCP (IPv4, IPv6), mDNS and LLMNR on the local link.
 CLIENTS = {("udp", 68), ("udp", 546), ("udp", 5353), ("udp", 5355), ("tcp", 5355)}
@@ -142,15 +143,6 @@ def no_answer(argv: tuple[str, ...], why: str) -> SurveyError:
         f"nothing was changed: {shlex.join(argv)} {why}, and without it the host would look as if nothing were there. "
         "Mend that there, and run again"
     )
-
-
-def read(path: str) -> str:
-    """Return a file's text as it is, with the ends of its lines; nothing where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
-            return handle.read()
-    except OSError:
-        return ""
 
 
 def owner_of(pid: int) -> tuple[str, str]:

@@ -47,6 +47,7 @@ import shutil
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_text import read
 
 FILE = "/etc/resolv.conf"
 RESOLVED = "/etc/systemd/resolved.conf.d/99-holdfast.conf"
@@ -72,15 +73,6 @@ FOUND, NO_SUCH_NAME = 0, 3
 
 class KeeperError(Exception):
     """Somebody else keeps the list, and would write over ours."""
-
-
-def read(path: str) -> str:
-    """Return a file's text; nothing where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
-            return handle.read()
-    except OSError:
-        return ""
 
 
 def mount_points(mountinfo: str) -> set[str]:

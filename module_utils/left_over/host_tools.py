@@ -13,15 +13,6 @@ if TYPE_CHECKING:
 AT_ONCE = 100  # paths in one question to dpkg: more may be longer than a command line can be
 
 
-def read(path: str) -> str:
-    """Return a file's text, nothing where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace", newline="\n") as handle:
-            return handle.read()
-    except OSError:
-        return ""
-
-
 class Host:
     """The host's own tools and their judgement, in English, without questions."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-from ansible.module_utils.left_over.host_tools import read
+from ansible.module_utils.host_text import read
+from ansible.module_utils.left_over.way_in import PROC
 
-PROC = "/proc"
 SERVICE = re.compile(r"/system\.slice/(?:[^/\n]+\.slice/)*([^/\n]+\.service)(?=[/\n])")
 
 

@@ -8,7 +8,7 @@ import pwd
 import stat
 from typing import TYPE_CHECKING
 
-from ansible.module_utils.left_over.host_tools import read
+from ansible.module_utils.host_text import read
 from ansible.module_utils.left_over.names import matches, printable
 from ansible.module_utils.left_over.setuid_files import NotListedError, other_root, setuid_files
 from ansible.module_utils.left_over.way_in import PROC, lineage

@@ -6,8 +6,8 @@ import glob
 import re
 from typing import TYPE_CHECKING
 
+from ansible.module_utils.host_text import read
 from ansible.module_utils.left_over.enabled_units import STATES, enabled_instances
-from ansible.module_utils.left_over.host_tools import read
 from ansible.module_utils.left_over.names import allows, matches, printable, template
 from ansible.module_utils.left_over.programs import running, started
 from ansible.module_utils.left_over.way_in import SS, carriers, holds_a_tunnel, lineage
@@ -65,7 +65,6 @@ class Units:
         kept if it were not its own, or one that stays and runs a program of it.
         """
         self.host, self.allowed = host, allowed
-        self.kept: list[str] = []
         self.loaded: dict[str, list[dict[str, str]]] = {}
         self.after: dict[str, set[str]] = {}
         self.here = {stem(unit) for unit in lineage()[0]}

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 
-from ansible.module_utils.left_over.host_tools import read
+from ansible.module_utils.host_text import read
 
 TUNNEL_DEVICE = "/dev/net/tun"
 PROC, CGROUPS, SS = "/proc", "/sys/fs/cgroup", "/usr/bin/ss"

@@ -68,8 +68,8 @@ HIDDEN = "\n".join(
 LINGERING = "loginctl enable-linger bob; until systemctl is-active user@$(id -u bob); do sleep 0.1; done"
 IN_A_SESSION = "systemd-run --quiet --slice=user-$(id -u bob).slice --uid=nobody sleep 888"
 LINGERS = "/var/lib/systemd/linger/bob"
-# systemd-logind keeps a user for ten seconds after the last session. Debian 12's spins for ever, and with it each login,
-# where such a one begins to linger by hand while something else runs in the slice: the user has to be gone before.
+# systemd-logind keeps a user for ten seconds after the last session. Debian 12's spins for ever, and no login ends,
+# where such a one begins to linger by hand while something else runs in the slice: the user is to be forgotten first.
 FORGOTTEN = "while loginctl show-user bob >/dev/null 2>&1; do sleep 0.2; done"
 AT_JOB = "/var/spool/cron/atjobs/a0000101"
 LEAVES = f"""mkdir -p {AT_JOB.rpartition("/")[0]}; touch {AT_JOB}; cp /bin/sh /var/tmp/shell

@@ -202,7 +202,7 @@ def test_the_example_says_what_is_to_be_replaced_and_passes_then(tmp_path: Path)
     assert len(re.findall(r"vault.password_hashes.\w+: found nothing", said)) == 3, said
     playbook = tmp_path / "preflight.yml"
     shutil.copytree(ROOT / "playbooks/group_vars", tmp_path / "group_vars")
-    told = "operator={{ holdfast_operator }} rules={{ holdfast_catalogue | firewall_rules(inventory_hostname) }}"
+    told = "operator={{ holdfast_operator }} rules={{ preflight_catalogue | firewall_rules(inventory_hostname) }}"
     tasks = [{"ansible.builtin.debug": {"msg": told}}]
     playbook.write_text(
         yaml.safe_dump([{"hosts": "all", "gather_facts": False, "roles": ["preflight"], "tasks": tasks}])

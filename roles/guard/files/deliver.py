@@ -8,6 +8,7 @@ along with each module, and as a process of its own 30 ms (measured).
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib
 import json
 import os
@@ -38,9 +39,13 @@ def content(path: str) -> bytes | None:
         return None
 
 
-def outdated(parts: dict[str, bytes]) -> list[str]:
-    """Those of the guard's own files that differ on the host."""
-    return [name for name, data in parts.items() if content(PLACES[name][0]) != data]
+def outdated(digests: dict[str, str]) -> list[str]:
+    """Those of the guard's own files that differ on the host, by their SHA-256."""
+    return [
+        name
+        for name, digest in digests.items()
+        if hashlib.sha256(content(PLACES[name][0]) or b"").hexdigest() != digest
+    ]
 
 
 def install(parts: dict[str, bytes], stale: list[str]) -> None:
@@ -78,12 +83,16 @@ def hand_over(program: str, verb: str, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def carry_out(payload: str) -> dict[str, Any]:
-    """Bring the program up to date and give it the order; return its answer. Check mode leaves nothing behind."""
+    """Bring the program up to date and give it the order; return its answer. Check mode leaves nothing behind.
+
+    The guard's own files come only when this has answered that they are not what they should be.
+    """
     order = json.loads(zlib.decompress(base64.b64decode(payload)))
-    verb = order.pop("verb")
+    verb, stale = order.pop("verb"), outdated(order.pop("digests"))
     parts = {name: base64.b64decode(data) for name, data in order.pop("parts").items()}
-    stale = outdated(parts)
-    if order["check_mode"]:
+    if stale and not parts:
+        return {"stale": True}
+    if order["check_mode"] and stale:
         place = f"/run/holdfast-guard-{os.getpid()}"
         if os.path.lexists(place):  # of a check that was killed: its number is ours now
             os.unlink(place)

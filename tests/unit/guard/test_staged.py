@@ -21,9 +21,9 @@ STALE = "/home/colleague/.ansible/tmp/ansible-local-4711x1y2z3a4"
 STAGE, COMMIT = (load(ROOT / "action_plugins" / f"{name}.py") for name in ("guard_stage", "guard_commit"))
 
 
-def concern(path: str) -> dict[str, Any]:
+def concern(path: str) -> str:
     empty: dict[str, Any] = {"prune": [], "validate": [], "reload": ["ssh"], "units": [], "tables": [], "sysctl": {}}
-    return {**empty, "files": [{"path": path}]}
+    return json.dumps({**empty, "files": [{"path": path}]})
 
 
 def committed(facts: dict[str, Any]) -> list[str]:

@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "roles" / "updates" / "files" / "program"))
+FILES = Path(__file__).parents[3] / "roles" / "updates" / "files"
+sys.path[:0] = [str(FILES), str(FILES / "program")]

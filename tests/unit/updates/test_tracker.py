@@ -44,7 +44,7 @@ def test_lines() -> None:
 def test_the_source_as_the_tracker_knows_it() -> None:
     """A rebuilt package has another version than its source; the signed kernel has another source, and version."""
     rebuilt = Binary("libz1", "zlib", "1:1.3-1+b2", "1:1.3-1")
-    assert tracker.upgrade("zlib", rebuilt, "1:1.3-2", "1:1.3-2+b1") == tracker.Upgrade("zlib", "1:1.3-1", "1:1.3-2")
+    assert tracker.upgrade_of("zlib", rebuilt, "1:1.3-2", "1:1.3-2+b1") == tracker.Upgrade("zlib", "1:1.3-1", "1:1.3-2")
     kernel = Binary("linux-image-amd64", "linux-signed-amd64", "6.1.176-1", "6.1.176+1")
-    found = tracker.upgrade("linux-signed-amd64", kernel, "6.1.192+3", "6.1.192-3")
+    found = tracker.upgrade_of("linux-signed-amd64", kernel, "6.1.192+3", "6.1.192-3")
     assert found == tracker.Upgrade("linux", "6.1.176-1", "6.1.192-3")

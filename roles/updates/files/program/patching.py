@@ -121,7 +121,7 @@ def _of(debs: list[str]) -> list[Pending]:
             found.append(Pending(name, "", candidate, changelogs.Changes()))
             continue
         changes = changelogs.since(changelogs.changelog(deb), old.version)
-        upgrade = tracker.upgrade(source, old, source_version, candidate)
+        upgrade = tracker.upgrade_of(source, old, source_version, candidate)
         found.append(Pending(name, old.version, candidate, changes, upgrade))
     return found
 

@@ -28,20 +28,18 @@ class Upgrade:
     candidate: str
 
 
-def upgrade(source: str, old: Binary, source_version: str, candidate: str) -> Upgrade:
+def upgrade_of(source: str, old: Binary, source_version: str, candidate: str) -> Upgrade:
     """Return which source is upgraded with a package, as the tracker knows it. ``candidate``: the package's version."""
     if source.startswith(SIGNED_KERNEL):
         return Upgrade("linux", old.version, candidate)
     return Upgrade(source, old.source_version, source_version)
 
 
-def fixed(upgrade: Upgrade, fixes: dict[str, str]) -> list[str]:
+def fixed(one: Upgrade, fixes: dict[str, str]) -> list[str]:
     """CVE ids that are open in the installed version and not in the next one, by the versions that fix them."""
     newer = functools.cache(changelogs.newer)  # a kernel has thousands of CVE ids, fixed in dozens of versions
     found = [
-        cve
-        for cve, version in fixes.items()
-        if newer(version, upgrade.installed) and not newer(version, upgrade.candidate)
+        cve for cve, version in fixes.items() if newer(version, one.installed) and not newer(version, one.candidate)
     ]
     return sorted(found, key=lambda cve: [int(part) for part in cve.split("-")[1:]])
 
@@ -49,9 +47,8 @@ def fixed(upgrade: Upgrade, fixes: dict[str, str]) -> list[str]:
 def lines(asked: dict[str, Any]) -> list[str]:
     """Tell of each of the ``upgrades`` what it fixes, by ``fixes``: for a source its CVE ids and their versions."""
     told = []
-    for one in asked["upgrades"]:
-        upgrade = Upgrade(**one)
-        known = asked["fixes"].get(upgrade.source)
-        cves = "unknown to it" if known is None else ", ".join(fixed(upgrade, known)) or "no CVE id"
-        told.append(f"{upgrade.source} {upgrade.installed} -> {upgrade.candidate}: {cves}")
+    for one in (Upgrade(**entry) for entry in asked["upgrades"]):
+        known = asked["fixes"].get(one.source)
+        cves = "unknown to it" if known is None else ", ".join(fixed(one, known)) or "no CVE id"
+        told.append(f"{one.source} {one.installed} -> {one.candidate}: {cves}")
     return told
