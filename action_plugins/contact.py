@@ -35,6 +35,9 @@ CLOCK_SECONDS = 300
 LOGIN_FAILED = frozenset({"denied", "account refused"})
 NO_DOOR = frozenset({"refused", "no answer"})
 
+# Of a login that a host begins, and does not end.
+TAKEN = " after the key was taken"
+
 # One command for all that the run must know before Python is known to be there. `S` and `P` come from the caller.
 PROBE = r"""
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL
@@ -54,6 +57,11 @@ elif [ "$S" = given ]; then echo sudo=given
 elif sudo -n true 2>/dev/null; then echo sudo=free; else echo sudo=asks; fi; fi
 exit 0
 """
+
+
+def is_stuck(reply: dict[str, Any]) -> bool:
+    """Tell whether a host took the key and said nothing more."""
+    return bool(reply["outcome"] == "no answer" and reply["fingerprint"])
 
 
 def probe_command(packages: list[str], *, password: bool) -> str:
@@ -417,7 +425,7 @@ class ActionModule(ActionBase):
                     continue
                 reply = self._patient(name, login, command, pins)
                 outcome = reply["outcome"]
-                said = f"{login['user']}@{name} port {login['port']}: {outcome}"
+                said = f"{login['user']}@{name} port {login['port']}: {outcome}{TAKEN if is_stuck(reply) else ''}"
                 self._tries.append(said)
                 if outcome == "ok":
                     if name != self._name:  # the task's own host is remembered once it was looked at
@@ -466,8 +474,7 @@ class ActionModule(ActionBase):
                         f"  {name}: first contact, host key {key} {FIRST_USE}. Compare it with what your provider "
                         f"shows, or declare host.ssh.host_key. It is pinned in {pins.path}"
                     )
-            stuck = reply["outcome"] == "no answer" and reply["fingerprint"]
-            again = reply["outcome"] in ("throttled", "closed") or stuck
+            again = reply["outcome"] in ("throttled", "closed") or is_stuck(reply)
             if not again or time.monotonic() + pause > end:
                 return reply
             self._display.display(f"  {name}: {reply['outcome']}, trying again in {pause:.0f} s")
@@ -525,6 +532,12 @@ class ActionModule(ActionBase):
     def _no_login(self, name: str, outcomes: list[str], detail: str) -> str:
         """Return the message for a host that no login opens."""
         tried = "; ".join(self._tries[-len(outcomes) :])
+        if TAKEN in tried:
+            return (
+                f"no login to {name} works: {tried} ({detail}). It took the key and then said nothing. Where your key "
+                "waited in vain for a touch or a PIN: ssh can ask nothing during a run, only your agent can. Otherwise "
+                "its logins hang (systemd-logind, PAM): look at it over the provider's console."
+            )
         if not any(outcome in LOGIN_FAILED for outcome in outcomes):
             return (
                 f"{name} could not be reached: {tried} ({detail}). Check host.address and host.ssh, and the provider's "

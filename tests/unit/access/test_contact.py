@@ -63,7 +63,7 @@ def reach(
 
     def once(_name: str, login: dict[str, object], *_: object) -> dict[str, object]:
         outcome = doors.get((str(login["user"]), int(str(login["port"]))), "refused")
-        return {"outcome": outcome, "stderr": "", "host_key": None}
+        return {"outcome": outcome, "stderr": "", "host_key": None, "fingerprint": None}
 
     monkeypatch.setattr(action, "_patient", once)
     candidates = [{"user": "alice", "port": 22}, ROOT_LOGIN]
@@ -352,3 +352,25 @@ def test_a_denied_login_tells_what_a_key_needs_that_asks() -> None:
     said = action._no_login("web1", ["denied", "denied"], "Permission denied (publickey).")
     assert "one with a PIN in an agent that asks for it, and a security key to be touched" in said
     assert "agent" not in action._no_login("web1", ["no answer"], "timed out")
+
+
+def test_a_host_that_took_the_key_and_said_no_more_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its address and its firewall are right; where nobody was to touch a key, its logins hang."""
+    action = contact.ActionModule.__new__(contact.ActionModule)
+    action._directory, action._hosts, action._name, action._tries = tmp_path, {"web1": host("192.0.2.1")}, "web1", []
+    shown: list[str] = []
+    monkeypatch.setattr(action, "_display", SimpleNamespace(display=shown.append), raising=False)
+    action._login = SimpleNamespace(one_line=fresh_login.ActionModule.one_line)
+    answers = {"alice": ("no answer", "SHA256:abc"), "root": ("denied", None)}
+
+    def once(_name: str, login: dict[str, object], *_: object) -> dict[str, object]:
+        outcome, key = answers[str(login["user"])]
+        return {"outcome": outcome, "stderr": "", "host_key": None, "fingerprint": key}
+
+    monkeypatch.setattr(action, "_patient", once)
+    monkeypatch.setattr(action, "_known", lambda _: None)
+    with pytest.raises(contact.ContactError, match=r"after the key was taken; root@web1 port 22: denied.*logins hang"):
+        action._reach("web1", [{"user": "alice", "port": 22}, ROOT_LOGIN], "true")
+    assert "  alice@web1 port 22: no answer after the key was taken" in shown
