@@ -93,16 +93,17 @@ class ActionModule(ActionBase):
 
     def rendered(self, entries: list[dict[str, Any]], variables: dict[str, Any]) -> list[dict[str, Any]]:
         """Turn entries into what the host needs of each file: path, owner, group, mode and base64 data."""
-        return [
-            {
-                **{key: entry[key] for key in ("owner", "group", "secret")},
-                "path": path,
-                "mode": int(entry["mode"], 8),
-                "data": base64.b64encode(text.encode()).decode(),
-            }
-            for entry in entries
-            for path, text in self._texts(entry, variables)
-        ]
+        made: dict[str, dict[str, Any]] = {}
+        for entry in entries:
+            kept = {key: entry[key] for key in ("owner", "group", "secret")}
+            for path, text in self._texts(entry, variables):
+                if path in made:
+                    raise AnsibleActionFail(
+                        f"{path} is listed twice: of its two contents, owners and modes one would be lost"
+                    )
+                data = base64.b64encode(text.encode()).decode()
+                made[path] = {**kept, "path": path, "mode": int(entry["mode"], 8), "data": data}
+        return list(made.values())
 
     def _texts(self, entry: dict[str, Any], variables: dict[str, Any]) -> list[tuple[str, str]]:
         """Return (path, text) of the files that an entry stands for: one, or those of a folder."""
@@ -117,13 +118,12 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{path}: {error}") from error
         if not os.path.isdir(source):
             return [(path, self._loader.get_text_file_contents(source))]
-        # Not what editors leave, nor Python's byte code.
-        names = (
-            entry.name for entry in os.scandir(source) if entry.is_file() and re.fullmatch(r"\w[\w.-]*", entry.name)
-        )
+        names = sorted(name for name in os.listdir(source) if re.fullmatch(r"\w+\.py", name))
+        if not names:  # a set without them would take away what the host has
+            raise AnsibleActionFail(f"{path}: the folder {source} has no Python module")
         return [
             (os.path.join(path, name), self._loader.get_text_file_contents(os.path.join(source, name)))
-            for name in sorted(names)
+            for name in names
         ]
 
     def _render(self, entry: dict[str, Any], variables: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ options:
       source:
         description:
           - A file of the role's C(files), put there as it is.
-          - Or a folder there, each file of which is put under O(files[].path) with the same owner, group and mode.
+          - Or a folder there, each Python module of which is put under O(files[].path) with this owner, group and mode.
         type: str
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}

@@ -39,7 +39,8 @@ class Host:
         monkeypatch.setattr(DELIVER, "FOLDER", str(folder))
         monkeypatch.setattr(DELIVER, "PLACES", {name: (str(path), 0o700) for name, path in self.places.items()})
         monkeypatch.setattr(DELIVER, "UNIT", str(folder / "holdfast-guard.service"))
-        monkeypatch.setattr(DELIVER.subprocess, "run", lambda *_args, **_more: None)
+        self.ran: list[list[str]] = []
+        monkeypatch.setattr(DELIVER.subprocess, "run", lambda argv, **_more: self.ran.append(argv))
         for name in ("commit", "host"):
             monkeypatch.delitem(DELIVER.sys.modules, name, raising=False)
         monkeypatch.setattr(DELIVER.sys, "path", list(DELIVER.sys.path))
@@ -95,8 +96,11 @@ def test_a_check_leaves_those_of_the_host_as_they_are(host: Host) -> None:
     answer = host.ask(check=True, with_parts=True)
     assert answer["would"] == ["bring the guard's own program up to date"]
     assert host.there() == {}
+    assert host.ran == []
     host.ask(with_parts=True)
+    host.ran.clear()
     assert host.ask(check=True)["place"] == f"{host.places['program']}/commit.py"
+    assert host.ran == [], "the unit that an admin has disabled is enabled by a run, and not by a check"
 
 
 def test_the_digests_are_of_what_would_be_sent() -> None:

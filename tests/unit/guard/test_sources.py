@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # What Jinja would take for its own.
 TEXT = "print('{{ no template }}')  # ä\n\n"
-ODD = ("a.py~", ".a.py.swp", "#a.py#", "__pycache__/a.cpython-311.pyc")
+ODD = ("a.py~", ".a.py.swp", "#a.py#", "a.py.orig", "4913", "__pycache__/a.cpython-311.pyc")
 
 
 @pytest.fixture
@@ -53,9 +53,15 @@ def test_of_a_folder_each_file_comes_and_nothing_that_an_editor_left(host: FakeH
     ]
 
 
-def test_a_file_that_is_not_there_is_named(host: FakeHost) -> None:
+def test_what_cannot_be_meant_is_named(host: FakeHost) -> None:
     text = host.play({"guard_stage": {"concern": "own", "files": [{"path": "/usr/lib/x", "source": "none.py"}]}})
     assert "/usr/lib/x: Could not find or access 'none.py'" in text, text
+    (host.folder / "files/empty").mkdir()
+    text = host.play({"guard_stage": {"concern": "own", "files": [{"path": "/usr/lib/x", "source": "empty"}]}})
+    assert "files/empty has no Python module" in text, text
+    twice = [{"path": "/usr/lib/x/a.py", "content": "x"}, {"path": "/usr/lib/x", "source": "program"}]
+    text = host.play({"guard_stage": {"concern": "own", "files": twice}})
+    assert "/usr/lib/x/a.py is listed twice" in text, text
     both = {"path": "/usr/lib/x", "source": "tool", "content": "x"}
     text = host.play({"guard_stage": {"concern": "own", "files": [both]}})
     assert "mutually exclusive: template|content|source" in text, text
